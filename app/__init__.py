@@ -1,0 +1,1 @@
+"""Online: FastAPI, Redis, settings and metrics around an engine."""

@@ -1,0 +1,176 @@
+"""Bundle: the immutable folder that training writes and the service opens."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.atomic import atomic_folder
+from engine.encoder import NetworkEncoder
+from engine.errors import BundleError
+from engine.index import VectorIndex
+from engine.items import ItemTable
+from engine.manifest import FileEntry, Manifest
+from engine.probe import Probe
+from engine.ranking import NetworkRanker
+from engine.ratings import RatingPredictor
+from engine.recommender import Recommender
+from engine.runtime import Network
+from engine.vocabulary import Vocabulary
+
+MANIFEST = "manifest.json"
+SEAL = "manifest.sha256"
+VOCABULARY = "vocabulary.json"
+METADATA = "metadata.jsonl"
+INPUT_VECTORS = "input_vectors.npy"
+OUTPUT_VECTORS = "output_vectors.npy"
+COLUMNS = "item_columns.npy"
+INDEX = "index.faiss"
+ENCODER = "encoder.onnx"
+RANKER = "ranker.onnx"
+PROBE = "probe.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """Everything that is needed to answer; `attachments` are further files for people (curves, reports), by name.
+
+    A bundle proves itself: the seal is the sha256 of the manifest, the manifest has the sha256 of each other file, and
+    the probe has the answers that the whole must give.
+    """
+
+    manifest: Manifest
+    items: ItemTable
+    index: VectorIndex
+    encoder: bytes
+    ranker: bytes | None
+    probe: Probe
+    attachments: Mapping[str, bytes] = field(default_factory=dict)
+
+    @property
+    def model_version(self) -> str:
+        """Twelve hex digits that name exactly this bundle."""
+        return self.manifest.model_version
+
+    def recommender(self) -> Recommender:
+        """Return the recommender of this bundle."""
+        manifest = self.manifest
+        ratings, ranker = None, None
+        if manifest.ratings:
+            mean, shrinkage = manifest.ratings.mean, manifest.ratings.shrinkage
+            ratings = RatingPredictor(self.items, mean, manifest.window.rating_scale, shrinkage)
+        if manifest.ranker and self.ranker is not None:
+            ranker = NetworkRanker(Network(self.ranker, RANKER), manifest.ranker.features, self.items)
+        return Recommender(
+            self.items,
+            manifest.window,
+            NetworkEncoder(Network(self.encoder, ENCODER)),
+            self.index,
+            retriever_name=manifest.retriever.model,
+            depth=manifest.retriever.depth,
+            ranker=ranker,
+            ratings=ratings,
+        )
+
+    def save(self, folder: Path) -> Bundle:
+        """Write the bundle whole or not at all, and return it as it opens again."""
+        with atomic_folder(folder) as temporary:
+            self._write_files(temporary)
+            manifest = self.manifest.model_copy(update={"files": _entries(temporary)})
+            encoded = manifest.to_json()
+            (temporary / MANIFEST).write_bytes(encoded)
+            (temporary / SEAL).write_text(hashlib.sha256(encoded).hexdigest())
+        return Bundle.open(folder)
+
+    @classmethod
+    def open(cls, folder: Path) -> Bundle:
+        """Open a bundle after checking every byte of it; raises BundleError that names the file and the remedy."""
+        manifest = _read_manifest(folder)
+        _check_files(folder, manifest)
+        items = _read_items(folder, manifest)
+        index = VectorIndex.open(folder / INDEX)
+        if (len(index), index.width) != items.output_vectors.shape:
+            raise BundleError(f"{INDEX} does not fit {OUTPUT_VECTORS} {items.output_vectors.shape}; train again")
+        ranker = (folder / RANKER).read_bytes() if manifest.ranker else None
+        probe = Probe.from_json((folder / PROBE).read_bytes())
+        return cls(manifest, items, index, (folder / ENCODER).read_bytes(), ranker, probe)
+
+    def _write_files(self, folder: Path) -> None:
+        items = self.items
+        (folder / VOCABULARY).write_bytes(items.vocabulary.to_json())
+        (folder / METADATA).write_bytes(b"".join(line + b"\n" for line in items.metadata))
+        np.save(folder / INPUT_VECTORS, items.input_vectors, allow_pickle=False)
+        np.save(folder / OUTPUT_VECTORS, items.output_vectors, allow_pickle=False)
+        columns = [items.columns[name] for name in self.manifest.item_columns]
+        np.save(folder / COLUMNS, np.stack(columns).astype(np.float32), allow_pickle=False)
+        self.index.save(folder / INDEX)
+        (folder / ENCODER).write_bytes(self.encoder)
+        if self.ranker is not None:
+            (folder / RANKER).write_bytes(self.ranker)
+        (folder / PROBE).write_bytes(self.probe.to_json())
+        for name, content in self.attachments.items():
+            (folder / name).write_bytes(content)
+
+
+def _entries(folder: Path) -> dict[str, FileEntry]:
+    return {path.name: FileEntry(bytes=path.stat().st_size, sha256=_sha256(path)) for path in sorted(folder.iterdir())}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _read_manifest(folder: Path) -> Manifest:
+    for name in (MANIFEST, SEAL):
+        if not (folder / name).is_file():
+            raise BundleError(f"{folder} is no bundle: it has no {name}; `liverec train --out {folder}` makes one")
+    encoded = (folder / MANIFEST).read_bytes()
+    if (folder / SEAL).read_bytes() != hashlib.sha256(encoded).hexdigest().encode():
+        raise BundleError(f"{folder / MANIFEST} is damaged: it differs from {SEAL}; copy or train the bundle again")
+    return Manifest.from_json(encoded)
+
+
+def _check_files(folder: Path, manifest: Manifest) -> None:
+    present = {path.name for path in folder.iterdir()} - {MANIFEST, SEAL}
+    if strange := present ^ manifest.files.keys():
+        state = "missing" if strange - present else "not in the manifest"
+        raise BundleError(f"{folder / min(strange)} is {state}; copy or train the bundle again")
+    needed = {VOCABULARY, METADATA, INPUT_VECTORS, OUTPUT_VECTORS, COLUMNS, INDEX, ENCODER, PROBE}
+    if absent := (needed | ({RANKER} if manifest.ranker else set())) - present:
+        raise BundleError(f"{folder / min(absent)} is missing; copy or train the bundle again")
+    for name, entry in manifest.files.items():
+        path = folder / name
+        if path.stat().st_size != entry.bytes or _sha256(path) != entry.sha256:
+            raise BundleError(f"{path} is damaged: its sha256 is not the manifest's; copy or train the bundle again")
+
+
+def _read_items(folder: Path, manifest: Manifest) -> ItemTable:
+    vocabulary = Vocabulary.from_json((folder / VOCABULARY).read_bytes())
+    if vocabulary.digest() != manifest.vocabulary_digest:
+        raise BundleError(f"{folder / VOCABULARY} has another digest than the manifest says; train again")
+    columns = _load(folder / COLUMNS)
+    if len(columns) != len(manifest.item_columns):
+        raise BundleError(f"{folder / COLUMNS} has {len(columns)} columns, not {manifest.item_columns}; train again")
+    return ItemTable(
+        vocabulary,
+        _load(folder / INPUT_VECTORS),
+        _load(folder / OUTPUT_VECTORS),
+        dict(zip(manifest.item_columns, columns, strict=True)),
+        (folder / METADATA).read_bytes().splitlines(),
+    )
+
+
+def _load(path: Path) -> npt.NDArray[np.float32]:
+    try:
+        array: npt.NDArray[np.float32] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, OSError) as error:
+        raise BundleError(f"{path} is no array file; copy or train the bundle again") from error
+    if array.dtype != np.float32 or array.ndim != 2:
+        raise BundleError(f"{path} is {array.dtype} with {array.ndim} dimensions, wanted float32 with 2; train again")
+    return array

@@ -1,0 +1,40 @@
+"""The exceptions of liverec.
+
+LiverecError
+├── ConfigError            a setting or config file says something that cannot be used
+├── DataError              an input file or table cannot be read as events or items
+├── BundleError            a bundle is missing, damaged or not of this version
+├── NetworkError           an ONNX network got or gave something of the wrong shape
+├── QueryError             a request asks for something outside the allowed values
+└── StoreError             the online store is unreachable or refuses to work
+
+Every message names the value that is wrong and what to do about it.
+"""
+
+
+class LiverecError(Exception):
+    """Any failure that liverec foresees; the command line prints it without a traceback."""
+
+
+class ConfigError(LiverecError):
+    """A setting or a config file cannot be used."""
+
+
+class DataError(LiverecError):
+    """An input file or table cannot be read as events or items."""
+
+
+class BundleError(LiverecError):
+    """A bundle is missing, damaged, or written by another format version."""
+
+
+class NetworkError(LiverecError):
+    """A network was fed, or returned, arrays of the wrong name, shape or type."""
+
+
+class QueryError(LiverecError):
+    """A request asks for something outside the allowed values."""
+
+
+class StoreError(LiverecError):
+    """The online store cannot be reached or refuses to work."""

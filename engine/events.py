@@ -1,0 +1,50 @@
+"""Event and History: what a user did, in external ids, oldest first, never padded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+RATING = "rating"
+MAX_ID_BYTES = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that one user did with one item.
+
+    `value` is the rating in the units of the data, or None for an event without one (a view, a click).
+    `timestamp` is in unix seconds. `event_id` identifies the event across retries; it may be empty offline.
+    """
+
+    user_id: str
+    item_id: str
+    kind: str
+    value: float | None
+    timestamp: float
+    event_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """One user's events, oldest first; of several ratings of one item only the newest stays."""
+
+    events: tuple[Event, ...] = field(default=())
+
+    @classmethod
+    def of(cls, events: Iterable[Event]) -> History:
+        """Order events that arrived in any order: by time, at equal times by arrival."""
+        ordered = sorted(events, key=lambda event: event.timestamp)
+        newest = {event.item_id: position for position, event in enumerate(ordered) if event.kind == RATING}
+        kept = (
+            event for position, event in enumerate(ordered) if event.kind != RATING or newest[event.item_id] == position
+        )
+        return cls(tuple(kept))
+
+    def add(self, event: Event) -> History:
+        """Return the history with one more event, put where its timestamp belongs."""
+        return History.of((*self.events, event))
+
+    def seen(self) -> frozenset[str]:
+        """Return the ids of all items in the history, known to a model or not."""
+        return frozenset(event.item_id for event in self.events)

@@ -1,0 +1,60 @@
+"""ItemTable: all that is known of the items, outside the networks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.errors import BundleError
+from engine.vocabulary import Vocabulary
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class ItemTable:
+    """The items 0..N-1: vectors (memory-mapped once opened), columns of numbers, metadata.
+
+    input_vectors [N+1,D]: what a network reads of an item inside a history; row N is padding and all zeros.
+    output_vectors [N,E]: what a user vector is multiplied with; the last dimension may carry a bias.
+    columns: named [N] arrays, for example "popularity" (number of training events).
+    metadata: one JSON object an item, kept encoded until it is asked for.
+    """
+
+    vocabulary: Vocabulary
+    input_vectors: Floats
+    output_vectors: Floats
+    columns: Mapping[str, Floats]
+    metadata: Sequence[bytes] = field(default=())
+
+    def __post_init__(self) -> None:
+        count = len(self.vocabulary)
+        shapes = {"input_vectors": len(self.input_vectors) - 1, "output_vectors": len(self.output_vectors)}
+        shapes |= {f"column {name}": len(column) for name, column in self.columns.items()}
+        shapes |= {"metadata": len(self.metadata)} if self.metadata else {}
+        for name, rows in shapes.items():
+            if rows != count:
+                raise BundleError(f"{name} is for {rows} items but the vocabulary has {count}; train again")
+
+    def __len__(self) -> int:
+        return len(self.vocabulary)
+
+    def gather(self, indices: npt.NDArray[np.int64]) -> Floats:
+        """Return the input vectors of indices of any shape: [...] -> [...,D]."""
+        return np.asarray(self.input_vectors[indices], dtype=np.float32)
+
+    def popularity_order(self) -> npt.NDArray[np.int64]:
+        """Return all indices, the most popular first, ties by index."""
+        return np.argsort(-self.columns["popularity"], kind="stable").astype(np.int64)
+
+    def metadata_of(self, index: int) -> dict[str, Any]:
+        """Return the metadata of one item, empty if none was given."""
+        if not self.metadata:
+            return {}
+        decoded: dict[str, Any] = json.loads(self.metadata[index])
+        return decoded

@@ -1,0 +1,106 @@
+"""Manifest: what a bundle says of itself."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from engine.errors import BundleError
+from engine.window import HistoryWindow
+
+FORMAT_VERSION: Literal[1] = 1
+
+
+class Section(BaseModel):
+    """A part of the manifest; unknown keys are an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FileEntry(Section):
+    """One file of the bundle."""
+
+    bytes: int = Field(ge=0)
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+
+
+class DataSection(Section):
+    """What the networks were trained on."""
+
+    name: str
+    protocol: str
+    events: int
+    users: int
+    items: int
+    digest: str
+    """sha256 over the training events."""
+
+
+class RetrieverSection(Section):
+    """The first stage."""
+
+    model: str
+    config: dict[str, Any]
+    depth: int = Field(default=200, ge=1, le=10_000)
+    """How many candidates are retrieved and reranked."""
+
+
+class RankerSection(Section):
+    """The second stage."""
+
+    model: str
+    config: dict[str, Any]
+    features: list[str]
+    """Names of the candidate features, in the order of the network's input."""
+
+
+class RatingSection(Section):
+    """The rating predictor: mean + item bias + user bias."""
+
+    mean: float
+    shrinkage: float = Field(gt=0)
+
+
+class Manifest(Section):
+    """The manifest.json of a bundle."""
+
+    format_version: Literal[1] = FORMAT_VERSION
+    created_at: str
+    liverec_version: str
+    git_revision: str
+    libraries: dict[str, str]
+    seed: int
+    window: HistoryWindow
+    data: DataSection
+    retriever: RetrieverSection
+    ranker: RankerSection | None
+    ratings: RatingSection | None
+    vocabulary_digest: str
+    item_columns: list[str]
+    metrics: dict[str, dict[str, float]]
+    """Measured on the validation (and test) events: stage -> metric -> value."""
+    files: dict[str, FileEntry]
+
+    @property
+    def model_version(self) -> str:
+        """Twelve hex digits that name exactly this bundle."""
+        return hashlib.sha256(self.to_json()).hexdigest()[:12]
+
+    def to_json(self) -> bytes:
+        """Encode; equal manifests give equal bytes."""
+        return json.dumps(self.model_dump(mode="json"), indent=2, sort_keys=True).encode() + b"\n"
+
+    @classmethod
+    def from_json(cls, encoded: bytes) -> Manifest:
+        """Decode; raises BundleError that names the first wrong key."""
+        try:
+            return cls.model_validate_json(encoded)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"])
+            raise BundleError(
+                f"manifest.json: {place}: {first['msg']}; this version reads format {FORMAT_VERSION}, train again"
+            ) from error

@@ -1,0 +1,1 @@
+"""The networks: torch only, one file for each model of the field."""
