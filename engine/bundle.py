@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ from engine.errors import BundleError
 from engine.index import VectorIndex
 from engine.items import ItemTable
 from engine.manifest import FileEntry, Manifest
+from engine.neighbours import NeighbourTable
 from engine.probe import Probe
 from engine.ranking import NetworkRanker
 from engine.ratings import RatingPredictor
@@ -30,6 +32,8 @@ METADATA = "metadata.jsonl"
 INPUT_VECTORS = "input_vectors.npy"
 OUTPUT_VECTORS = "output_vectors.npy"
 COLUMNS = "item_columns.npy"
+NEIGHBOURS = "{}_neighbours.npy"
+NEIGHBOUR_WEIGHTS = "{}_weights.npy"
 INDEX = "index.faiss"
 ENCODER = "encoder.onnx"
 RANKER = "ranker.onnx"
@@ -108,6 +112,9 @@ class Bundle:
         np.save(folder / OUTPUT_VECTORS, items.output_vectors, allow_pickle=False)
         columns = [items.columns[name] for name in self.manifest.item_columns]
         np.save(folder / COLUMNS, np.stack(columns).astype(np.float32), allow_pickle=False)
+        for name, table in items.neighbours.items():
+            np.save(folder / NEIGHBOURS.format(name), table.indices, allow_pickle=False)
+            np.save(folder / NEIGHBOUR_WEIGHTS.format(name), table.weights, allow_pickle=False)
         self.index.save(folder / INDEX)
         (folder / ENCODER).write_bytes(self.encoder)
         if self.ranker is not None:
@@ -142,7 +149,9 @@ def _check_files(folder: Path, manifest: Manifest) -> None:
         state = "missing" if strange - present else "not in the manifest"
         raise BundleError(f"{folder / min(strange)} is {state}; copy or train the bundle again")
     needed = {VOCABULARY, METADATA, INPUT_VECTORS, OUTPUT_VECTORS, COLUMNS, INDEX, ENCODER, PROBE}
-    if absent := (needed | ({RANKER} if manifest.ranker else set())) - present:
+    needed |= {RANKER} if manifest.ranker else set()
+    needed |= {file.format(name) for name in manifest.neighbour_tables for file in (NEIGHBOURS, NEIGHBOUR_WEIGHTS)}
+    if absent := needed - present:
         raise BundleError(f"{folder / min(absent)} is missing; copy or train the bundle again")
     for name, entry in manifest.files.items():
         path = folder / name
@@ -163,14 +172,21 @@ def _read_items(folder: Path, manifest: Manifest) -> ItemTable:
         _load(folder / OUTPUT_VECTORS),
         dict(zip(manifest.item_columns, columns, strict=True)),
         (folder / METADATA).read_bytes().splitlines(),
+        {name: _read_neighbours(folder, name) for name in manifest.neighbour_tables},
     )
 
 
-def _load(path: Path) -> npt.NDArray[np.float32]:
+def _read_neighbours(folder: Path, name: str) -> NeighbourTable:
+    indices = _load(folder / NEIGHBOURS.format(name), np.int32)
+    return NeighbourTable(indices, _load(folder / NEIGHBOUR_WEIGHTS.format(name)))
+
+
+def _load(path: Path, dtype: type[np.generic] = np.float32) -> npt.NDArray[Any]:
     try:
-        array: npt.NDArray[np.float32] = np.load(path, mmap_mode="r", allow_pickle=False)
+        array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError) as error:
         raise BundleError(f"{path} is no array file; copy or train the bundle again") from error
-    if array.dtype != np.float32 or array.ndim != 2:
-        raise BundleError(f"{path} is {array.dtype} with {array.ndim} dimensions, wanted float32 with 2; train again")
+    if array.dtype != dtype or array.ndim != 2:
+        wanted = np.dtype(dtype).name
+        raise BundleError(f"{path} is {array.dtype} with {array.ndim} dimensions, wanted {wanted} with 2; train again")
     return array

@@ -5,6 +5,7 @@ LiverecError
 ├── DataError              an input file or table cannot be read as events or items
 ├── BundleError            a bundle is missing, damaged or not of this version
 ├── NetworkError           an ONNX network got or gave something of the wrong shape
+├── TrainingError          a training run cannot go on
 ├── QueryError             a request asks for something outside the allowed values
 └── StoreError             the online store is unreachable or refuses to work
 
@@ -30,6 +31,10 @@ class BundleError(LiverecError):
 
 class NetworkError(LiverecError):
     """A network was fed, or returned, arrays of the wrong name, shape or type."""
+
+
+class TrainingError(LiverecError):
+    """A training run cannot go on."""
 
 
 class QueryError(LiverecError):

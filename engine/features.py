@@ -44,11 +44,37 @@ def recency(items: ItemTable, candidates: Candidates) -> Floats:
     return np.log1p(items.columns["staleness"])[candidates.indices]
 
 
+def linked(table: str, newest: int | None = None) -> Callable[[ItemTable, Candidates], Floats]:
+    """Return the feature: summed weight from the window's (newest) events to the candidate, in a neighbour table."""
+
+    def feature(items: ItemTable, candidates: Candidates) -> Floats:
+        batch = candidates.batch
+        positions = np.arange(batch.indices.shape[1])
+        recent = positions >= batch.lengths[:, None] - (newest or len(positions))
+        history = np.where(recent, batch.indices, items.vocabulary.padding_index)
+        if newest is not None:
+            # Only the last columns of a right-padded row differ from padding: gather those and nothing else.
+            first = np.maximum(batch.lengths - newest, 0)[:, None]
+            history = np.take_along_axis(history, np.minimum(first + np.arange(newest), len(positions) - 1), axis=1)
+        return items.neighbours[table].scores(history, candidates.indices)
+
+    return feature
+
+
 FEATURES: dict[str, Callable[[ItemTable, Candidates], Floats]] = {
     "retrieval_score": retrieval_score,
     "popularity": popularity,
     "recency": recency,
+    "ease": linked("ease"),
+    "ease_10": linked("ease", newest=10),
+    "cooccurrence_10": linked("cooccurrence", newest=10),
+    "cooccurrence_3": linked("cooccurrence", newest=3),
 }
+
+
+def tables_of(names: Sequence[str]) -> set[str]:
+    """Return the names of the neighbour tables that the features read."""
+    return {name.split("_")[0] for name in names} & {"ease", "cooccurrence"}
 
 
 def candidate_features(names: Sequence[str], items: ItemTable, candidates: Candidates) -> Floats:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.errors import BundleError
+from engine.neighbours import NeighbourTable
 from engine.vocabulary import Vocabulary
 
 Floats = npt.NDArray[np.float32]
@@ -23,6 +24,7 @@ class ItemTable:
     input_vectors [N+1,D]: what a network reads of an item inside a history; row N is padding and all zeros.
     output_vectors [N,E]: what a user vector is multiplied with; the last dimension may carry a bias.
     columns: named [N] arrays, for example "popularity" (number of training events).
+    neighbours: named item-to-item tables, for features.
     metadata: one JSON object an item, kept encoded until it is asked for.
     """
 
@@ -31,11 +33,13 @@ class ItemTable:
     output_vectors: Floats
     columns: Mapping[str, Floats]
     metadata: Sequence[bytes] = field(default=())
+    neighbours: Mapping[str, NeighbourTable] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         count = len(self.vocabulary)
         shapes = {"input_vectors": len(self.input_vectors) - 1, "output_vectors": len(self.output_vectors)}
         shapes |= {f"column {name}": len(column) for name, column in self.columns.items()}
+        shapes |= {f"neighbours {name}": len(table.indices) - 1 for name, table in self.neighbours.items()}
         shapes |= {"metadata": len(self.metadata)} if self.metadata else {}
         for name, rows in shapes.items():
             if rows != count:

@@ -80,6 +80,7 @@ class Manifest(Section):
     ratings: RatingSection | None
     vocabulary_digest: str
     item_columns: list[str]
+    neighbour_tables: list[str]
     metrics: dict[str, dict[str, float]]
     """Measured on the validation (and test) events: stage -> metric -> value."""
     files: dict[str, FileEntry]

@@ -29,11 +29,13 @@ class RatingPredictor:
         """Return predicted ratings in the units of the data; [K] indices -> [K]. UNKNOWN (-1) gets the bias 0."""
         predicted = self._mean + self._user_bias(history) + self._item_biases(item_indices)
         low, high = self._scale
-        return np.clip(predicted, low, high).astype(np.float32)
+        clipped: Floats = np.clip(predicted, low, high).astype(np.float32)
+        return clipped
 
     def _item_biases(self, indices: npt.NDArray[np.int64]) -> Floats:
         biases = self._items.columns[BIAS_COLUMN]
-        return np.where(indices >= 0, biases[np.maximum(indices, 0)], np.float32(0.0))
+        known: Floats = (biases[np.maximum(indices, 0)] * (indices >= 0)).astype(np.float32)
+        return known
 
     def _user_bias(self, history: History) -> float:
         rated = [(event.item_id, event.value) for event in history.events if event.value is not None]

@@ -16,7 +16,7 @@ from engine.index import VectorIndex
 from engine.items import ItemTable
 from engine.ranking import Ranker, rerank
 from engine.ratings import RatingPredictor
-from engine.window import HistoryWindow
+from engine.window import HistoryColumns, HistoryWindow
 
 Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
@@ -97,7 +97,7 @@ class Recommender:
 
     def user_vectors(self, histories: Sequence[History]) -> Floats:
         """Return user vectors [B,E]; a history without a known item gives zeros."""
-        batch = self.window.batch(histories, self.items)
+        batch = self.window.batch(self.window.columns(histories, self.items), self.items)
         vectors = self._encoder.encode(batch)
         return np.where(batch.lengths[:, None] > 0, vectors, 0.0).astype(np.float32)
 
@@ -108,9 +108,9 @@ class Recommender:
             answers += self._recommend_batch(queries[start : start + MAX_BATCH])
         return answers
 
-    def candidates(self, histories: Sequence[History], excluded: Sequence[Indices], depth: int) -> Candidates:
+    def candidates(self, columns: HistoryColumns, excluded: Sequence[Indices], depth: int) -> Candidates:
         """Return the best `depth` items of the first stage for each history, none of them excluded."""
-        batch = self.window.batch(histories, self.items)
+        batch = self.window.batch(columns, self.items)
         user_vectors = self._encoder.encode(batch)
         indices, scores = self._search(user_vectors, excluded, depth)
         return Candidates(batch, user_vectors, indices, scores)
@@ -130,7 +130,8 @@ class Recommender:
     def _personal(self, queries: Sequence[Query]) -> list[Recommendation]:
         depth = max(self._depth, *(query.n for query in queries))
         excluded = [self._excluded(query) for query in queries]
-        candidates = self.candidates([query.history for query in queries], excluded, depth)
+        columns = self.window.columns([query.history for query in queries], self.items)
+        candidates = self.candidates(columns, excluded, depth)
         indices, scores, source = candidates.indices, candidates.scores, RETRIEVAL
         if self._ranker is not None:
             indices, scores = rerank(self._ranker, candidates, self._depth)

@@ -120,9 +120,9 @@ class HistoryWindow(BaseModel):
         starts = np.maximum(columns.offsets[:-1][owner], ends - self.max_length)
         return _rows(columns, starts, ends, padding_index)
 
-    def batch(self, histories: Sequence[History], items: ItemTable) -> HistoryBatch:
+    def batch(self, columns: HistoryColumns, items: ItemTable) -> HistoryBatch:
         """Return what a network reads for these histories."""
-        rows = self.newest(self.columns(histories, items), items.vocabulary.padding_index)
+        rows = self.newest(columns, items.vocabulary.padding_index)
         return HistoryBatch(rows.indices, items.gather(rows.indices), rows.values, rows.ages, rows.lengths)
 
 

@@ -1,0 +1,33 @@
+"""UserEncoder: what every first-stage network is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor, nn
+
+
+class UserEncoder(nn.Module, ABC):
+    """A network that turns a history into a user vector. It sees item vectors, never item ids.
+
+    Rows are right-padded: vectors [B,L,D] (zeros at padding), values [B,L] in 0..1, ages [B,L] in days before the
+    newest event, lengths [B] >= 1. A user vector times an item's output vector is the score of the item.
+    """
+
+    @abstractmethod
+    def input_vectors(self) -> Tensor:
+        """Return what the network reads of each item [N+1,D]; row N is padding, all zeros."""
+
+    @abstractmethod
+    def item_vectors(self) -> Tensor:
+        """Return what a user vector is multiplied with [N,E]; the last dimension is the item's bias."""
+
+    @abstractmethod
+    def states(self, vectors: Tensor, values: Tensor, ages: Tensor, lengths: Tensor) -> Tensor:
+        """Return the user vector after each event [B,L,E], from that event and those before it only."""
+
+    def forward(self, vectors: Tensor, values: Tensor, ages: Tensor, lengths: Tensor) -> Tensor:
+        """Return the user vector after the newest event [B,E]."""
+        states = self.states(vectors, values, ages, lengths)
+        last = (lengths - 1).clamp(min=0)[:, None, None].expand(-1, 1, states.shape[-1])
+        return states.gather(1, last)[:, 0]

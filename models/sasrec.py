@@ -1,0 +1,118 @@
+"""SASRec: causal self-attention over the history.
+
+Kang & McAuley, "Self-Attentive Sequential Recommendation", 2018; pre-norm blocks and the softmax over the whole
+catalogue as in Klenitskiy & Vasilev, "Turning Dross Into Gold Loss", 2023; rotary positions from Su et al.,
+"RoFormer", 2021.
+
+    x_0 = sqrt(D) e_item + W_v [v, v^2] + W_g gap
+    x_l = x + Attention(LN(x)),  x + FFN(LN(x));   user vector = [LN(x_last), 1];   score(i) = user . [e_i, b_i]
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.encoder import UserEncoder
+
+SECONDS_PER_DAY = 86_400.0
+ROTARY_BASE = 1_000.0
+
+
+class SelfAttentionBlock(nn.Module):
+    """One pre-norm block: causal attention, then a two-layer network on each position."""
+
+    def __init__(self, width: int, heads: int, expansion: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.attention_norm, self.feed_forward_norm = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.projection = nn.Linear(width, 3 * width)
+        self.output = nn.Linear(width, width)
+        self.expand, self.contract = nn.Linear(width, expansion * width), nn.Linear(expansion * width, width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+        """Map [B,L,D] to [B,L,D]."""
+        x = x + self.dropout(self.output(self._attend(self.attention_norm(x), cosine, sine)))
+        hidden = self.dropout(functional.gelu(self.expand(self.feed_forward_norm(x))))
+        result: Tensor = x + self.dropout(self.contract(hidden))
+        return result
+
+    def _attend(self, x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+        split = self.projection(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        query, key, value = split[0], split[1], split[2]
+        query, key = rotate(query, cosine, sine), rotate(key, cosine, sine)
+        # Padding stands to the right of every real event, so the causal mask alone hides it.
+        attended = functional.scaled_dot_product_attention(query, key, value, is_causal=True)
+        return attended.transpose(1, 2).flatten(2)
+
+
+def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+    """Turn each pair of dimensions by an angle that grows with the position."""
+    left, right = x.chunk(2, dim=-1)
+    return torch.cat((left * cosine - right * sine, left * sine + right * cosine), dim=-1)
+
+
+class SASRec(UserEncoder):
+    """Causal self-attention encoder with the item vectors shared between input and output."""
+
+    frequencies: Tensor
+
+    def __init__(
+        self,
+        item_count: int,
+        width: int = 64,
+        blocks: int = 2,
+        heads: int = 2,
+        expansion: int = 2,
+        dropout: float = 0.3,
+    ) -> None:
+        super().__init__()
+        self.width = width
+        self.items = nn.Embedding(item_count, width)
+        self.item_bias = nn.Parameter(torch.zeros(item_count))
+        self.value_projection = nn.Linear(2, width)
+        self.gap_projection = nn.Linear(2, width)
+        self.blocks = nn.ModuleList(SelfAttentionBlock(width, heads, expansion, dropout) for _ in range(blocks))
+        self.norm = nn.LayerNorm(width)
+        self.dropout = nn.Dropout(dropout)
+        half = width // heads // 2
+        self.register_buffer("frequencies", ROTARY_BASE ** (-torch.arange(half) / half), persistent=False)
+        self.apply(_initialise)
+
+    def input_vectors(self) -> Tensor:
+        """Return the item vectors with the padding row [N+1,D]."""
+        return functional.pad(self.items.weight, (0, 0, 0, 1))
+
+    def item_vectors(self) -> Tensor:
+        """Return the item vectors with the bias as last dimension [N,D+1]."""
+        return torch.cat((self.items.weight, self.item_bias[:, None]), dim=1)
+
+    def states(self, vectors: Tensor, values: Tensor, ages: Tensor, lengths: Tensor) -> Tensor:  # noqa: ARG002
+        """Return user vectors after each event [B,L,D+1]."""
+        x = self.dropout(self._embed(vectors, values, ages))
+        angles = torch.arange(x.shape[1], device=x.device)[:, None] * self.frequencies
+        cosine, sine = angles.cos(), angles.sin()
+        for block in self.blocks:
+            x = block(x, cosine, sine)
+        return functional.pad(self.norm(x), (0, 1), value=1.0)
+
+    def _embed(self, vectors: Tensor, values: Tensor, ages: Tensor) -> Tensor:
+        centred = 4.0 * values - 2.0
+        value = self.value_projection(torch.stack((centred, centred.square() - 1.0), dim=-1))
+        # The gap to the event before is known when an event happens; its age is not, so only gaps keep the net causal.
+        gaps = functional.pad(ages[:, :-1] - ages[:, 1:], (1, 0)).clamp(min=0) * SECONDS_PER_DAY
+        gap = self.gap_projection(torch.stack(((gaps > 0).to(gaps.dtype), torch.log1p(gaps) / 10.0), dim=-1))
+        embedded: Tensor = vectors * math.sqrt(self.width) + value + gap
+        return embedded
+
+
+def _initialise(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear):
+        nn.init.xavier_uniform_(module.weight)
+        nn.init.zeros_(module.bias)
+    elif isinstance(module, nn.Embedding):
+        nn.init.xavier_normal_(module.weight)

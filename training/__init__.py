@@ -1,0 +1,1 @@
+"""Offline: events in, bundle out."""

@@ -1,0 +1,143 @@
+"""Assembly: trained networks and counted statistics become a bundle with its manifest and probe."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+
+from engine.bundle import Bundle
+from engine.events import Event, History
+from engine.manifest import DataSection, Manifest, RankerSection, RatingSection, RetrieverSection
+from engine.probe import Probe
+from models import NCF, UserEncoder
+from training.config import TrainingConfig
+from training.curve import CurvePoint, curves_json, curves_png
+from training.evaluation import Evaluation
+from training.export import export_encoder, export_ranker
+from training.interactions import histories_of
+from training.item_statistics import ItemStatistics
+from training.preparation import Preparation
+from training.torch_stages import item_index, item_table
+
+PROBED_USERS = 48
+LIBRARIES = ("torch", "numpy", "onnx", "onnxruntime", "faiss-cpu", "polars", "pydantic")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedStages:
+    """What training gives: networks, what validation measured of them, and how they learned."""
+
+    encoder: UserEncoder
+    ranker: NCF | None
+    metrics: dict[str, dict[str, float]]
+    curve: list[CurvePoint]
+
+
+class Assembly:
+    """Makes bundles of one preparation."""
+
+    def __init__(self, preparation: Preparation, config: TrainingConfig, statistics: ItemStatistics) -> None:
+        self._preparation = preparation
+        self._config = config
+        self._statistics = statistics
+
+    def bundle(self, stages: TrainedStages) -> Bundle:
+        """Export the networks, record the probe, and measure the test events once, all on what will be served."""
+        config, statistics = self._config, self._statistics
+        items = item_table(
+            stages.encoder,
+            self._preparation.vocabulary,
+            statistics.columns,
+            statistics.neighbours,
+            self._preparation.metadata,
+        )
+        ranker = None
+        if stages.ranker is not None:
+            ranker = export_ranker(stages.ranker, items.output_vectors.shape[1], len(config.ranker.features))
+        attachments = {"curves.json": curves_json(stages.curve), "curves.png": curves_png(stages.curve)}
+        attachments |= {
+            f"cleaning_{part}.json": report.to_json().encode() for part, report in self._preparation.reports.items()
+        }
+        manifest = self._manifest(stages)
+        encoder = export_encoder(stages.encoder)
+        bundle = Bundle(manifest, items, item_index(items), encoder, ranker, Probe(()), attachments)
+        return self._proven(bundle)
+
+    def _proven(self, bundle: Bundle) -> Bundle:
+        recommender = bundle.recommender()
+        metrics = dict(bundle.manifest.metrics)
+        test = Evaluation.of(self._preparation.known, self._preparation.split.test)
+        if len(test):
+            metrics["test retrieved"] = test.measure(recommender.without_ranker())
+            if bundle.ranker is not None:
+                metrics["test reranked"] = test.measure(recommender)
+        probe = Probe.record(recommender, self._probe_histories())
+        return replace(bundle, manifest=bundle.manifest.model_copy(update={"metrics": metrics}), probe=probe)
+
+    def _probe_histories(self) -> list[History]:
+        known = self._preparation.known
+        user_ids = known["user_id"].unique().sort().to_list()
+        drawn = np.random.default_rng(self._config.seed).permutation(len(user_ids))[:PROBED_USERS]
+        stranger = Event("probe", "\N{NULL} an item that no catalogue has", "rating", None, 0.0)
+        histories = histories_of(known, [user_ids[index] for index in sorted(drawn)])
+        return [*histories, History(), History((stranger,))]
+
+    def _manifest(self, stages: TrainedStages) -> Manifest:
+        preparation, config, statistics = self._preparation, self._config, self._statistics
+        mean = statistics.rating_mean
+        return Manifest(
+            created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            liverec_version=metadata.version("liverec"),
+            git_revision=_git_revision(),
+            libraries={name: metadata.version(name) for name in LIBRARIES},
+            seed=config.seed,
+            window=preparation.window,
+            data=self._data(),
+            retriever=RetrieverSection(
+                model=config.retriever.model,
+                config=config.retriever.model_dump(mode="json"),
+                depth=config.retriever.depth,
+            ),
+            ranker=self._ranker_section() if stages.ranker is not None else None,
+            ratings=None if mean is None else RatingSection(mean=mean, shrinkage=config.rating_shrinkage),
+            vocabulary_digest=preparation.vocabulary.digest(),
+            item_columns=sorted(statistics.columns),
+            neighbour_tables=sorted(statistics.neighbours),
+            metrics=stages.metrics,
+            files={},
+        )
+
+    def _ranker_section(self) -> RankerSection:
+        ranker = self._config.ranker
+        return RankerSection(model=ranker.model, config=ranker.model_dump(mode="json"), features=list(ranker.features))
+
+    def _data(self) -> DataSection:
+        train = self._preparation.split.train
+        return DataSection(
+            name=self._preparation.name,
+            protocol=self._preparation.split.protocol,
+            events=len(train),
+            users=train["user_id"].n_unique(),
+            items=len(self._preparation.vocabulary),
+            digest=self._preparation.digest(),
+        )
+
+
+def _git_revision() -> str:
+    """Return the commit of the sources, or "unknown" where they are no checkout."""
+    folder = Path(__file__).resolve().parent
+    try:
+        found = subprocess.run(
+            ["git", "-C", str(folder), "rev-parse", "HEAD"],  # noqa: S607
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return found.stdout.strip()

@@ -1,0 +1,88 @@
+"""Interactions: the training events as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from engine.events import Event, History
+from engine.vocabulary import Vocabulary
+from engine.window import HistoryColumns, HistoryWindow, offsets_of
+
+Floats = npt.NDArray[np.float32]
+SECONDS_PER_DAY = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Interactions:
+    """The events of all users, sorted by user and time; user u owns the rows offsets[u]:offsets[u+1] of `columns`."""
+
+    vocabulary: Vocabulary
+    user_ids: tuple[str, ...]
+    columns: HistoryColumns
+    ratings: npt.NDArray[np.float64]
+    """The rating of each event in the units of the data, NaN where there is none."""
+
+    @classmethod
+    def of(cls, events: pl.DataFrame, vocabulary: Vocabulary, window: HistoryWindow) -> Interactions:
+        """Take the events whose item is in the vocabulary."""
+        known = events.filter(pl.col("item_id").is_in(list(vocabulary.ids()))).with_columns(timed())
+        known = known.sort("user_id", "timestamp", "row")
+        users = known.group_by("user_id", maintain_order=True).len()
+        ratings = known["value"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+        columns = HistoryColumns(
+            vocabulary.indices_of(known["item_id"]),
+            window.values_of(known["kind"].to_numpy().astype(str), ratings),
+            known["timestamp"].to_numpy(),
+            offsets_of(users["len"].to_numpy()),
+        )
+        return cls(vocabulary, tuple(users["user_id"]), columns, ratings)
+
+    def without_newest(self, count: int) -> HistoryColumns:
+        """Return the columns without the newest `count` events of each user, or a quarter where that is less."""
+        return _runs(self.columns, self.columns.offsets[:-1], self._earlier_ends(count))
+
+    def prefixes(self, count: int, most: int, seed: int) -> tuple[HistoryColumns, npt.NDArray[np.int64]]:
+        """Return, for each event that `without_newest` leaves out, the history before it; and that event's item.
+
+        Of more than `most` such events, `most` are drawn by the seed.
+        """
+        earlier, ends = self._earlier_ends(count), self.columns.offsets[1:]
+        held = ends - earlier
+        owner = np.repeat(np.arange(len(held)), held)
+        targets = np.arange(held.sum()) - np.repeat(offsets_of(held)[:-1], held) + earlier[owner]
+        if len(targets) > most:
+            drawn = np.sort(np.random.default_rng(seed).choice(len(targets), most, replace=False))
+            owner, targets = owner[drawn], targets[drawn]
+        return _runs(self.columns, self.columns.offsets[:-1][owner], targets), self.columns.item_index[targets]
+
+    def _earlier_ends(self, count: int) -> npt.NDArray[np.int64]:
+        starts, ends = self.columns.offsets[:-1], self.columns.offsets[1:]
+        earlier: npt.NDArray[np.int64] = ends - np.minimum(count, (ends - starts) // 4)
+        return earlier
+
+
+def timed() -> pl.Expr:
+    """Give the timestamp, or 0 for events of data without a clock, whose order is that of the rows."""
+    return pl.col("timestamp").fill_null(0.0)
+
+
+def histories_of(events: pl.DataFrame, user_ids: Sequence[str]) -> list[History]:
+    """Return the history of each user, empty for a user without events."""
+    wanted = pl.DataFrame({"user_id": list(user_ids)}, schema={"user_id": pl.String})
+    rows = events.join(wanted, on="user_id", how="semi").with_columns(timed()).sort("user_id", "timestamp", "row")
+    grouped: dict[str, list[Event]] = {user_id: [] for user_id in user_ids}
+    for user_id, *rest in rows.select("user_id", "item_id", "kind", "value", "timestamp").iter_rows():
+        grouped[user_id].append(Event(user_id, *rest))
+    return [History.of(grouped[user_id]) for user_id in user_ids]
+
+
+def _runs(columns: HistoryColumns, starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]) -> HistoryColumns:
+    lengths = ends - starts
+    offsets = offsets_of(lengths)
+    rows = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], lengths)
+    return HistoryColumns(columns.item_index[rows], columns.value[rows], columns.timestamp[rows], offsets)

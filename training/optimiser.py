@@ -1,0 +1,72 @@
+"""AveragedOptimiser: AdamW with warm-up, cosine decay, clipping and a moving average of the weights."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Generic, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from engine.errors import TrainingError
+from training.config import StageConfig
+
+FINAL_SHARE = 0.1
+CLIP_NORM = 1.0
+
+NetworkT = TypeVar("NetworkT", bound=nn.Module)
+
+
+class AveragedOptimiser(Generic[NetworkT]):
+    """Steps a network; `average` is the smoothed copy that is validated and exported (Polyak & Juditsky, 1992)."""
+
+    def __init__(self, network: NetworkT, config: StageConfig, total_steps: int) -> None:
+        self.network = network
+        self.average = copy.deepcopy(network).eval()
+        self.step_count = 0
+        self._config = config
+        self._total = max(total_steps, 1)
+        self._optimiser = torch.optim.AdamW(_groups(network, config), lr=config.learning_rate, betas=(0.9, 0.98))
+
+    @property
+    def learning_rate(self) -> float:
+        """The learning rate of the next step."""
+        warm = min(1.0, (self.step_count + 1) / max(self._config.warmup_steps, 1))
+        cosine = 0.5 * (1 + math.cos(math.pi * min(self.step_count / self._total, 1.0)))
+        return self._config.learning_rate * warm * (FINAL_SHARE + (1 - FINAL_SHARE) * cosine)
+
+    def step(self, loss: Tensor) -> float:
+        """Take one step down the loss and return it; raises TrainingError if it is no number."""
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise TrainingError(f"the loss is {value} at step {self.step_count}; lower learning_rate and train again")
+        for group in self._optimiser.param_groups:
+            group["lr"] = self.learning_rate
+        self._optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.network.parameters(), CLIP_NORM)
+        self._optimiser.step()
+        self.step_count += 1
+        self._update_average()
+        return value
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        # Early on the average is short, or it would keep remembering the initial weights.
+        decay = min(self._config.averaging, (self.step_count + 1) / (self.step_count + 10))
+        pairs = zip(self.average.parameters(), self.network.parameters(), strict=True)
+        for mean, now in pairs:
+            mean.lerp_(now, 1 - decay)
+
+
+def _groups(network: nn.Module, config: StageConfig) -> list[dict[str, object]]:
+    tables = {
+        id(parameter)
+        for module in network.modules()
+        if isinstance(module, nn.Embedding)
+        for parameter in module.parameters()
+    }
+    decayed = [parameter for parameter in network.parameters() if id(parameter) not in tables]
+    free = [parameter for parameter in network.parameters() if id(parameter) in tables]
+    return [{"params": decayed, "weight_decay": config.weight_decay}, {"params": free, "weight_decay": 0.0}]

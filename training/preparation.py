@@ -1,0 +1,102 @@
+"""Preparation: a data set becomes clean, split events with a vocabulary, a window and item metadata."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from engine.errors import DataError
+from engine.vocabulary import Vocabulary
+from engine.window import HistoryWindow
+from training.cleaning import CleaningReport, clean
+from training.config import TrainingConfig
+from training.dataset import Dataset
+from training.split import Split, given, global_time, leave_one_out
+
+IMPLICIT_SCALE = (0.0, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """What training starts from."""
+
+    name: str
+    split: Split
+    vocabulary: Vocabulary
+    window: HistoryWindow
+    metadata: tuple[bytes, ...]
+    reports: dict[str, CleaningReport]
+
+    @classmethod
+    def of(cls, dataset: Dataset, config: TrainingConfig) -> Preparation:
+        """Clean and split a data set; raises DataError if too little is left to learn from."""
+        cleaned = {part: clean(frame, config.cleaning) for part, frame in dataset.parts.items()}
+        split = _split({part: frame for part, (frame, _) in cleaned.items()}, config.split)
+        reports = {part: report for part, (_, report) in cleaned.items()}
+        vocabulary = Vocabulary(split.train["item_id"].unique().sort())
+        if len(vocabulary) < 2 or split.train["user_id"].n_unique() < 2:
+            raise DataError(
+                f"{dataset.name}: {len(split.train)} training events of {split.train['user_id'].n_unique()} users and"
+                f" {len(vocabulary)} items are left; at least two users and two items are needed"
+            )
+        scale = config.cleaning.rating_scale or _observed_scale(split.train)
+        window = HistoryWindow(
+            max_length=config.window.max_length, rating_scale=scale, event_weights=config.window.event_weights
+        )
+        return cls(dataset.name, split, vocabulary, window, _metadata(dataset.items, vocabulary), reports)
+
+    @property
+    def known(self) -> pl.DataFrame:
+        """The histories that the test events follow: train and valid."""
+        return joined([self.split.train, self.split.valid])
+
+    def digest(self) -> str:
+        """Return a sha256 over the training events."""
+        digest = hashlib.sha256()
+        for name in ("user_id", "item_id", "kind", "value", "timestamp"):
+            digest.update("\n".join(self.split.train[name].cast(pl.String).fill_null("").to_list()).encode())
+        return digest.hexdigest()
+
+
+def joined(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Put parts one after the other; at equal times the events of an earlier part stay the older ones."""
+    shifted, rows = [], 0
+    for part in parts:
+        shifted.append(part.with_columns((pl.col("row") + rows).alias("row")))
+        rows += int(part["row"].max() or 0)  # type: ignore[arg-type]
+    return pl.concat(shifted)
+
+
+def _split(parts: dict[str, pl.DataFrame], protocol: str) -> Split:
+    if protocol == "given" or (protocol == "auto" and "train" in parts):
+        return given(parts)
+    events = joined(list(parts.values()))
+    return global_time(events) if protocol == "global_time" else leave_one_out(events)
+
+
+def _observed_scale(train: pl.DataFrame) -> tuple[float, float]:
+    ratings = train["value"].drop_nulls()
+    if not len(ratings):
+        return IMPLICIT_SCALE
+    low, high = float(ratings.min()), float(ratings.max())  # type: ignore[arg-type]
+    if low == high:
+        raise DataError(f"every rating is {low}; state the scale with --set cleaning.rating_scale=[1,5]")
+    return low, high
+
+
+def _metadata(items: pl.LazyFrame | None, vocabulary: Vocabulary) -> tuple[bytes, ...]:
+    if items is None:
+        return ()
+    described: dict[str, dict[str, Any]] = {}
+    frame = items.filter(pl.col("item_id").is_in(list(vocabulary.ids()))).collect(engine="streaming")
+    for row in frame.iter_rows(named=True):
+        described[row.pop("item_id")] = {name: value for name, value in row.items() if value not in (None, "", [])}
+    return tuple(
+        json.dumps(described.get(item_id, {}), ensure_ascii=False, separators=(",", ":")).encode()
+        for item_id in vocabulary.ids()
+    )
