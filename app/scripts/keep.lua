@@ -1,0 +1,11 @@
+-- Cache an answer only if the history is still the one it was computed from.
+-- KEYS: cache, version    ARGV: version, field, answer, seconds, fields at most
+if (redis.call('GET', KEYS[2]) or '0') ~= ARGV[1] then
+  return 0
+end
+if redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[5]) then
+  redis.call('DEL', KEYS[1])
+end
+redis.call('HSET', KEYS[1], ARGV[2], ARGV[3])
+redis.call('EXPIRE', KEYS[1], ARGV[4])
+return 1

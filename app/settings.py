@@ -1,0 +1,73 @@
+"""Settings: everything that the service can be told, from the environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from engine.errors import ConfigError
+
+PREFIX = "LIVEREC_"
+
+
+class Settings(BaseSettings):
+    """Read once at start from variables LIVEREC_<NAME>, and from REDIS_URL."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, env_ignore_empty=True)
+
+    bundle: Path = Path("bundles/demo")
+    """The bundle folder to serve."""
+    redis_url: SecretStr | None = Field(default=None, validation_alias="REDIS_URL")
+    """Redis or Valkey (redis://, rediss:// or unix://); unset: a private server is started with its files in `var`."""
+    var: Path = Path("var")
+    """Where the private server keeps its files."""
+    host: str = "127.0.0.1"
+    """Address to listen on."""
+    port: int = Field(default=8000, ge=0, le=65_535)
+    """Port to listen on."""
+    workers: int = Field(default=1, ge=1, le=256)
+    """Processes; each serves on one core."""
+    partitions: int = Field(default=64, ge=1, le=16_384)
+    """Over how many logs users are spread; fixed for the life of a store."""
+    history_limit: int = Field(default=1_000, ge=10, le=100_000)
+    """How many of a user's newest events the store keeps at hand (the log keeps all)."""
+    cache_seconds: int = Field(default=600, ge=0, le=86_400)
+    """How long an answer is cached at most; a rating drops it at once. 0 switches the cache off."""
+    dedupe_seconds: int = Field(default=604_800, ge=60)
+    """How long an event_id is remembered."""
+    store_connections: int = Field(default=8, ge=1, le=1_000)
+    """Connections of each worker to the store."""
+    store_timeout_seconds: float = Field(default=1.0, gt=0, le=60)
+    """How long the store may take before it counts as unreachable."""
+    allow_volatile: bool = False
+    """Accept a store that does not write to disk before it answers; ratings can then be lost."""
+    max_body_bytes: int = Field(default=1_048_576, ge=1_024)
+    """Largest request body."""
+    clock_skew_seconds: float = Field(default=300.0, ge=0)
+    """How far in the future a client's timestamp may lie."""
+
+    @classmethod
+    def read(cls, overrides: Mapping[str, object] | None = None) -> Settings:
+        """Read the environment; `overrides` win. Raises ConfigError naming the variable that is wrong."""
+        known = {f"{PREFIX}{name.upper()}" for name in cls.model_fields}
+        if unknown := sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known):
+            raise ConfigError(f"unknown setting {unknown[0]}; known: {', '.join(sorted(known))}")
+        try:
+            return cls(**(overrides or {}))  # type: ignore[arg-type]
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = "_".join(str(part) for part in first["loc"]).upper()
+            variable = name if name == "REDIS_URL" else f"{PREFIX}{name}"
+            raise ConfigError(f"{variable}: {first['msg']} (got {first['input']!r:.100})") from error
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables that make another process read these very settings."""
+        values = self.model_dump(mode="json", exclude={"redis_url"})
+        variables = {f"{PREFIX}{name.upper()}": str(value) for name, value in values.items()}
+        if self.redis_url is not None:
+            variables["REDIS_URL"] = self.redis_url.get_secret_value()
+        return variables

@@ -1,0 +1,57 @@
+"""Dataset: the events and items of one source, lazily, in canonical form."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from engine.errors import DataError
+from training.archive import unpack
+from training.columns import check_requested
+from training.download import fetch_ml_100k
+from training.event_frame import canonical_events
+from training.layouts import event_table, item_frame, recognise
+
+ML_100K = "ml-100k"
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Events by part ("all", or train and perhaps valid and test) and items, as canonical lazy frames."""
+
+    name: str
+    parts: dict[str, pl.LazyFrame]
+    items: pl.LazyFrame | None
+
+
+def open_dataset(
+    source: str | Path, *, cache: Path, items: Path | None = None, columns: Mapping[str, str] | None = None
+) -> Dataset:
+    """Open the data set at `source`: the name "ml-100k" (fetched), or the path of a file, folder or ZIP archive.
+
+    `items` replaces the items that the layout brings. `columns` maps canonical names to the file's own (`--column
+    user_id=uid` on the command line). What is fetched or unpacked goes to `cache`. Every event is read once, streaming,
+    to check it. Raises DataError if the source is missing, of no known layout or unreadable; ConfigError on a canonical
+    name that does not exist.
+    """
+    requested = dict(columns or {})
+    check_requested(requested)
+    layout = recognise(_locate(source, cache))
+    parts = {part: canonical_events(event_table(path), requested) for part, path in layout.events.items()}
+    described = items or layout.items
+    return Dataset(_name(source), parts, item_frame(described, requested) if described else None)
+
+
+def _locate(source: str | Path, cache: Path) -> Path:
+    if source == ML_100K:
+        return fetch_ml_100k(cache)
+    path = Path(source)
+    if not path.exists():
+        raise DataError(f"{path}: there is no such file or folder. Give a path, or the name {ML_100K!r}.")
+    return unpack(path, cache) if path.suffix == ".zip" and path.is_file() else path
+
+
+def _name(source: str | Path) -> str:
+    name = Path(source).resolve().name
+    return name.split(".")[0] or name
