@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import IntEnum
 from importlib import resources
 from typing import Any, Self
@@ -21,6 +21,8 @@ from engine.errors import ConfigError, StoreError
 from engine.events import Event, History
 
 ANSWERS_PER_USER = 16
+VERSION_DIGITS = 16
+Arguments = list[str | int | float]
 LOAD_CHUNK = 500
 CONNECT_SECONDS = 2.0
 
@@ -126,7 +128,7 @@ class Store:
     async def keep(self, user_id: str, version: int, field: str, answer: bytes) -> bool:
         """Cache an answer unless the history has changed since `version`; return whether it was kept."""
         keys = Keys.of(user_id, self._settings.partitions)
-        args = [version, field, answer, self._settings.cache_seconds, ANSWERS_PER_USER]
+        args: list[str | int | bytes] = [version, field, answer, self._settings.cache_seconds, ANSWERS_PER_USER]
         try:
             return bool(await self._keep(keys=[keys.cache, keys.version], args=args))
         except (RedisError, OSError) as error:
@@ -148,10 +150,11 @@ class Store:
         return count
 
     async def _queue_load(self, pipeline: Any, history: History) -> None:  # noqa: ANN401 (redis-py's own type is generic)
-        for start in range(0, len(history.events), LOAD_CHUNK):
-            chunk = history.events[start : start + LOAD_CHUNK]
+        events = history.events[-self._settings.history_limit :]
+        for start in range(0, len(events), LOAD_CHUNK):
+            chunk = events[start : start + LOAD_CHUNK]
             keys = Keys.of(chunk[0].user_id, self._settings.partitions)
-            args: list[object] = [self._settings.history_limit]
+            args: Arguments = [self._settings.history_limit, start]
             for event in chunk:
                 args += [event.timestamp, _encode(event)]
             await self._load(keys=[keys.history, keys.version, keys.cache], args=args, client=pipeline)
@@ -159,8 +162,8 @@ class Store:
     def _write_keys(self, keys: Keys, event: Event) -> list[str]:
         return [keys.log, keys.history, keys.version, keys.cache, keys.event(event.event_id)]
 
-    def _write_args(self, event: Event) -> list[object]:
-        entry = [event.event_id, event.user_id, event.item_id, event.kind, event.value, event.timestamp]
+    def _write_args(self, event: Event) -> Arguments:
+        entry = asdict(event)
         owner = json.dumps([event.user_id, event.item_id, event.kind, event.value], separators=(",", ":"))
         limits = [self._settings.history_limit, self._settings.dedupe_seconds]
         return [json.dumps(entry, separators=(",", ":")), event.timestamp, _encode(event), owner, *limits]
@@ -185,7 +188,7 @@ class Store:
 
     async def _is_durable(self) -> bool:
         config = await self._redis.config_get("append*")
-        decoded = {_text(name): _text(value) for name, value in config.items()}
+        decoded = {_text(name or ""): _text(value or "") for name, value in config.items()}
         if decoded.get("appendonly") != "yes":
             return False
         if decoded.get("appendfsync") == "always":
@@ -209,13 +212,10 @@ def _encode(event: Event) -> str:
     return json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
 
 
-VERSION_DIGITS = 16
-
-
 def _decode(user_id: str, entry: bytes) -> Event:
     item_id, kind, value, timestamp, event_id = json.loads(entry[VERSION_DIGITS:])
     return Event(user_id, item_id, kind, value, timestamp, event_id)
 
 
 def _unreachable(error: Exception) -> StoreError:
-    return StoreError(f"the store cannot be used ({type(error).__name__}: {error}); is it running, and is REDIS_URL right?")
+    return StoreError(f"the store cannot be used ({type(error).__name__}: {error}); check that it runs and REDIS_URL")

@@ -7,6 +7,7 @@ LiverecError
 ├── NetworkError           an ONNX network got or gave something of the wrong shape
 ├── TrainingError          a training run cannot go on
 ├── QueryError             a request asks for something outside the allowed values
+├── ConflictError          an event_id came again with another rating
 └── StoreError             the online store is unreachable or refuses to work
 
 Every message names the value that is wrong and what to do about it.
@@ -39,6 +40,10 @@ class TrainingError(LiverecError):
 
 class QueryError(LiverecError):
     """A request asks for something outside the allowed values."""
+
+
+class ConflictError(LiverecError):
+    """An event_id came a second time with another rating."""
 
 
 class StoreError(LiverecError):

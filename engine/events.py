@@ -14,7 +14,8 @@ class Event:
     """One thing that one user did with one item.
 
     `value` is the rating in the units of the data, or None for an event without one (a view, a click).
-    `timestamp` is in unix seconds. `event_id` identifies the event across retries; it may be empty offline.
+    `timestamp` is in unix seconds. `event_id` identifies the event across retries; `recommendation_id` names the
+    answer that led to it. Both may be empty.
     """
 
     user_id: str
@@ -23,6 +24,7 @@ class Event:
     value: float | None
     timestamp: float
     event_id: str = ""
+    recommendation_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

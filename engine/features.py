@@ -30,8 +30,14 @@ class Candidates:
 
 
 def retrieval_score(_items: ItemTable, candidates: Candidates) -> Floats:
-    """Return the first stage's score."""
-    return candidates.scores
+    """Return how far the first stage's score is below its best candidate's (<= 0)."""
+    return candidates.scores - candidates.scores[:, :1]
+
+
+def retrieval_rank(_items: ItemTable, candidates: Candidates) -> Floats:
+    """Return log(1 + place in the first stage's order, from 0)."""
+    places = np.log1p(np.arange(candidates.scores.shape[1], dtype=np.float32))
+    return np.broadcast_to(places, candidates.scores.shape)
 
 
 def popularity(items: ItemTable, candidates: Candidates) -> Floats:
@@ -63,6 +69,7 @@ def linked(table: str, newest: int | None = None) -> Callable[[ItemTable, Candid
 
 FEATURES: dict[str, Callable[[ItemTable, Candidates], Floats]] = {
     "retrieval_score": retrieval_score,
+    "retrieval_rank": retrieval_rank,
     "popularity": popularity,
     "recency": recency,
     "ease": linked("ease"),

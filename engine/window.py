@@ -106,18 +106,24 @@ class HistoryWindow(BaseModel):
         starts = np.maximum(columns.offsets[:-1], ends - self.max_length)
         return _rows(columns, starts, ends, padding_index)
 
-    def every(self, columns: HistoryColumns, padding_index: int) -> IndexBatch:
-        """Return all events for training: histories longer than the window become several rows, cut from the newest.
+    def every(
+        self, columns: HistoryColumns, padding_index: int, random: np.random.Generator | None = None
+    ) -> IndexBatch:
+        """Return all events for training: histories longer than the window become several rows.
 
-        Neighbouring rows of a user share one event, so that the target that follows each position is never lost.
+        They are cut from the newest event on, or with `random` somewhere else each time. Neighbouring rows share one
+        event, so that each event but a user's first is the successor of another exactly once.
         """
         stride = max(self.max_length - 1, 1)
-        lengths = np.diff(columns.offsets)
-        pieces = np.maximum(-(-(lengths - 1) // stride), 1)
-        owner = np.repeat(np.arange(len(lengths)), pieces)
+        steps = np.diff(columns.offsets) - 1
+        first = np.full(len(steps), stride) if random is None else random.integers(1, stride + 1, len(steps))
+        first = np.where(steps > stride, first, stride)
+        pieces = 1 + np.maximum(-(-(steps - first) // stride), 0)
+        owner = np.repeat(np.arange(len(steps)), pieces)
         piece = np.arange(len(owner)) - np.repeat(offsets_of(pieces)[:-1], pieces)
-        ends = columns.offsets[1:][owner] - piece * stride
-        starts = np.maximum(columns.offsets[:-1][owner], ends - self.max_length)
+        lasts = columns.offsets[1:][owner]
+        ends = np.where(piece == 0, lasts, lasts - first[owner] - (piece - 1) * stride)
+        starts = np.maximum(columns.offsets[:-1][owner], lasts - first[owner] - piece * stride - 1)
         return _rows(columns, starts, ends, padding_index)
 
     def batch(self, columns: HistoryColumns, items: ItemTable) -> HistoryBatch:

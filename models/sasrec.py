@@ -68,7 +68,7 @@ class SASRec(UserEncoder):
         blocks: int = 2,
         heads: int = 2,
         expansion: int = 2,
-        dropout: float = 0.3,
+        dropout: float = 0.25,
     ) -> None:
         super().__init__()
         self.width = width

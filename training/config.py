@@ -25,7 +25,7 @@ class Section(BaseModel):
 class WindowConfig(Section):
     """What a network sees of a history."""
 
-    max_length: int = Field(default=200, ge=2, le=10_000)
+    max_length: int = Field(default=128, ge=2, le=10_000)
     """How many of the newest events."""
     event_weights: dict[str, float] = Field(default_factory=lambda: {"view": 1.0})
     """The value in 0..1 of each kind of event that carries no rating."""
@@ -59,20 +59,22 @@ class RetrieverConfig(StageConfig):
     """"auto" takes the softmax over the whole catalogue up to 20,000 items, above it a sampled one."""
     negatives: int = Field(default=1_024, ge=1)
     """How many items a sampled softmax draws for each batch."""
-    events_per_batch: int = Field(default=3_000, ge=1)
+    events_per_batch: int = Field(default=1_500, ge=1)
     """Events (padding included) in one step."""
     shuffle_ties: bool = True
     """Whether events of one user with equal timestamps are put in a new random order for each epoch."""
-    validate_every: int = Field(default=3, ge=1)
+    validate_every: int = Field(default=2, ge=1)
     """Epochs between two validations."""
     depth: int = Field(default=200, ge=10, le=10_000)
     """How many candidates are retrieved for the second stage."""
-    epochs: int = Field(default=24, ge=1, le=10_000)
+    continued_rate: float = Field(default=0.65, gt=0, le=1)
+    """Share of learning_rate with which the final retriever goes on from the first one."""
+    epochs: int = Field(default=8, ge=1, le=10_000)
     patience: int = Field(default=4, ge=1)
-    learning_rate: float = Field(default=4e-3, gt=0, le=1)
+    learning_rate: float = Field(default=6e-3, gt=0, le=1)
     warmup_steps: int = Field(default=60, ge=0)
     weight_decay: float = Field(default=0.05, ge=0, le=1)
-    averaging: float = Field(default=0.99, ge=0, lt=1)
+    averaging: float = Field(default=0.995, ge=0, lt=1)
 
     @model_validator(mode="after")
     def _known_network(self) -> Self:
@@ -87,6 +89,7 @@ class RankerConfig(StageConfig):
     """Which network of models/ reranks, or "none"."""
     features: tuple[str, ...] = (
         "retrieval_score",
+        "retrieval_rank",
         "popularity",
         "recency",
         "ease",
@@ -105,13 +108,13 @@ class RankerConfig(StageConfig):
     """How many of each user's newest training events are kept from the first retriever and teach the ranker."""
     most_lists: int = Field(default=20_000, ge=1)
     """How many of those events are used at most; drawn by the seed."""
-    first_epochs: int = Field(default=10, ge=1)
+    first_epochs: int = Field(default=8, ge=1)
     """Epochs of the first retriever, which has not seen the held-out events; the final one goes on from it."""
     negatives: int = Field(default=60, ge=1)
     """Candidates drawn from each list beside the right one."""
     queries_per_batch: int = Field(default=64, ge=1)
     """Lists in one step."""
-    epochs: int = Field(default=8, ge=1, le=10_000)
+    epochs: int = Field(default=4, ge=1, le=10_000)
     patience: int = Field(default=3, ge=1)
     learning_rate: float = Field(default=2e-3, gt=0, le=1)
     warmup_steps: int = Field(default=50, ge=0)

@@ -56,8 +56,6 @@ def _export(
             verbose=False,
         )
     if program is None:
-        raise TrainingError(
-            "torch gave no ONNX program; install the torch and onnxscript of pyproject.toml"
-        )
+        raise TrainingError("torch gave no ONNX program; install the torch and onnxscript of pyproject.toml")
     encoded: bytes = program.model_proto.SerializeToString()
     return encoded

@@ -19,13 +19,17 @@ NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
 
 class AveragedOptimiser(Generic[NetworkT]):
-    """Steps a network; `average` is the smoothed copy that is validated and exported (Polyak & Juditsky, 1992)."""
+    """Steps a network; `average` is the smoothed copy that is validated and exported (Polyak & Juditsky, 1992).
 
-    def __init__(self, network: NetworkT, config: StageConfig, total_steps: int) -> None:
+    `share` scales the learning rate.
+    """
+
+    def __init__(self, network: NetworkT, config: StageConfig, total_steps: int, share: float = 1.0) -> None:
         self.network = network
         self.average = copy.deepcopy(network).eval()
         self.step_count = 0
         self._config = config
+        self._peak = config.learning_rate * share
         self._total = max(total_steps, 1)
         self._optimiser = torch.optim.AdamW(_groups(network, config), lr=config.learning_rate, betas=(0.9, 0.98))
 
@@ -34,7 +38,7 @@ class AveragedOptimiser(Generic[NetworkT]):
         """The learning rate of the next step."""
         warm = min(1.0, (self.step_count + 1) / max(self._config.warmup_steps, 1))
         cosine = 0.5 * (1 + math.cos(math.pi * min(self.step_count / self._total, 1.0)))
-        return self._config.learning_rate * warm * (FINAL_SHARE + (1 - FINAL_SHARE) * cosine)
+        return self._peak * warm * (FINAL_SHARE + (1 - FINAL_SHARE) * cosine)
 
     def step(self, loss: Tensor) -> float:
         """Take one step down the loss and return it; raises TrainingError if it is no number."""

@@ -71,8 +71,9 @@ class RetrieverTraining:
         """Train for at most `epochs`, from `start` if given; without `validate` all run and the last is kept."""
         config = self._config.retriever
         network = copy.deepcopy(start) if start is not None else self._new_network()
-        steps = len(list(self._batches(self._window.every(columns, self._vocabulary.padding_index))))
-        optimiser = AveragedOptimiser(network, config, steps * epochs)
+        steps = sum(1 for _ in self._batches(columns))
+        share = config.continued_rate if start is not None else 1.0
+        optimiser = AveragedOptimiser(network, config, steps * epochs, share)
         best, best_epoch, best_score, waited = optimiser.average, 0, -1.0, 0
         curve: list[CurvePoint] = []
         started = time.perf_counter()
@@ -104,7 +105,7 @@ class RetrieverTraining:
         if self._config.retriever.shuffle_ties:
             columns = shuffled_ties(columns, self._random)
         total, positions = 0.0, 0
-        for batch in self._batches(self._window.every(columns, self._vocabulary.padding_index)):
+        for batch in self._batches(columns):
             count = int((batch.lengths - 1).clip(min=0).sum())
             total += optimiser.step(self._loss(network, batch)) * count
             positions += count
@@ -127,8 +128,9 @@ class RetrieverTraining:
                 return softmax(states, item_vectors, targets)
             return sampled_softmax(states, item_vectors, targets, config.negatives)
 
-    def _batches(self, rows: IndexBatch) -> Iterator[IndexBatch]:
+    def _batches(self, columns: HistoryColumns) -> Iterator[IndexBatch]:
         """Cut rows of like length into batches of about `events_per_batch` events, in random order."""
+        rows = self._window.every(columns, self._vocabulary.padding_index, self._random)
         usable = np.flatnonzero(rows.lengths >= 2)
         # A little noise keeps a row from meeting the same batch mates in each epoch.
         order = usable[np.argsort(rows.lengths[usable] + self._random.uniform(-3, 3, len(usable)), kind="stable")]

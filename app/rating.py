@@ -1,0 +1,80 @@
+"""Rating: what POST /rate takes and gives."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
+
+from engine.errors import QueryError
+from engine.events import MAX_ID_BYTES, RATING, Event
+from engine.window import HistoryWindow
+
+MAX_RATINGS = 1_000
+
+
+def check_id(value: str) -> str:
+    """Return the id if it has 1..256 bytes of UTF-8 and no NUL; raises ValueError otherwise."""
+    try:
+        size = len(value.encode())
+    except UnicodeEncodeError:
+        raise ValueError("an id must be valid Unicode") from None
+    if not 1 <= size <= MAX_ID_BYTES:
+        raise ValueError(f"an id must have 1 to {MAX_ID_BYTES} bytes of UTF-8, not {size}")
+    if "\0" in value:
+        raise ValueError("an id must not contain a NUL character")
+    return value
+
+
+ExternalId = Annotated[str, AfterValidator(check_id)]
+
+
+class Rating(BaseModel):
+    """One user's rating of one item."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        coerce_numbers_to_str=True,
+        json_schema_extra={"examples": [{"user_id": "42", "item_id": "50", "rating": 5}]},
+    )
+
+    user_id: ExternalId
+    item_id: ExternalId
+    rating: float = Field(allow_inf_nan=False, strict=True)
+    """Within the scale of the data that the model was trained on."""
+    timestamp: float | None = Field(default=None, ge=0, allow_inf_nan=False, strict=True)
+    """Unix seconds; now if not given."""
+    event_id: ExternalId | None = None
+    """Send the same one again and the rating still counts once."""
+    recommendation_id: ExternalId | None = None
+    """The answer that led to the rating."""
+
+    def event(self, window: HistoryWindow, latest: float) -> Event:
+        """Return the event; raises QueryError if the rating or its time is impossible."""
+        low, high = window.rating_scale
+        if not low <= self.rating <= high:
+            raise QueryError(f"rating: {self.rating:g} of item {self.item_id!r} is outside the scale {low:g}..{high:g}")
+        timestamp = time.time() if self.timestamp is None else self.timestamp
+        if timestamp > latest:
+            raise QueryError(f"timestamp: {timestamp:.0f} lies in the future; send unix seconds, or none for now")
+        event_id, led_by = self.event_id or uuid.uuid4().hex, self.recommendation_id or ""
+        return Event(self.user_id, self.item_id, RATING, self.rating, timestamp, event_id, led_by)
+
+
+RATINGS = TypeAdapter(Annotated[list[Rating], Field(min_length=1, max_length=MAX_RATINGS)])
+
+
+class RatingReceipt(BaseModel):
+    """What became of the ratings: all of them are on disk."""
+
+    accepted: int
+    """Ratings that are new."""
+    duplicates: int
+    """Ratings whose event_id was known already."""
+    versions: dict[str, int]
+    """The history_version of each user after the ratings."""
+    unknown_items: list[str]
+    """Rated items that the model does not know: kept and left out of answers, but no help in choosing others yet."""

@@ -1,0 +1,131 @@
+"""Routes: the HTTP surface."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
+from pydantic import ValidationError
+from starlette.background import BackgroundTask
+
+from app.answer import Answer
+from app.problems import MEDIA_TYPE, validation_problem
+from app.rating import RATINGS, ExternalId, Rating, RatingReceipt
+from app.serving import Serving
+from engine.errors import QueryError
+from engine.recommender import MAX_ITEMS
+
+JSON = "application/json"
+PROBLEM = {"content": {MEDIA_TYPE: {"schema": {"type": "object"}}}}
+router = APIRouter()
+
+
+def serving_of(request: Request) -> Serving:
+    """Return what the start-up put in place."""
+    serving: Serving = request.app.state.serving
+    return serving
+
+
+Service = Annotated[Serving, Depends(serving_of)]
+
+
+@router.get(
+    "/recommend/{user_id:path}",
+    response_model=Answer,
+    responses={422: {"description": "A value is out of bounds", **PROBLEM}},
+    tags=["recommend"],
+)
+async def recommend(
+    serving: Service,
+    user_id: Annotated[ExternalId, Path(description="Any id; slashes and Unicode are fine", examples=["42"])],
+    n: Annotated[int, Query(ge=1, le=MAX_ITEMS, description="How many items")] = 10,
+) -> Response:
+    """The best items for a user, from the history as it is now.
+
+    What the user has rated is left out. An unknown user gets the popular items (`source` says so).
+    """
+    started = time.perf_counter()
+    served = await serving.recommend(user_id, n)
+    serving.metrics.seconds.labels("recommend").observe(time.perf_counter() - started)
+    headers = {"X-Cache": served.cache, "Cache-Control": "no-store"}
+    task = BackgroundTask(serving.keep, user_id, served) if served.keep is not None else None
+    return Response(served.body, headers=headers, media_type=JSON, background=task)
+
+
+RATE_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            JSON: {
+                "schema": {
+                    "anyOf": [
+                        Rating.model_json_schema(),
+                        {"type": "array", "items": Rating.model_json_schema(), "minItems": 1, "maxItems": 1000},
+                    ]
+                }
+            }
+        },
+    }
+}
+
+
+@router.post(
+    "/rate",
+    response_model=RatingReceipt,
+    responses={
+        409: {"description": "An event_id was used before for another rating", **PROBLEM},
+        413: {"description": "The body is too large", **PROBLEM},
+        422: {"description": "A rating is malformed or impossible; nothing was written", **PROBLEM},
+        503: {"description": "The ratings could not be stored; send them again with the same event_ids", **PROBLEM},
+    },
+    openapi_extra=RATE_BODY,
+    tags=["rate"],
+)
+async def rate(
+    request: Request,
+    serving: Service,
+    idempotency_key: Annotated[ExternalId | None, Header(description="The event_id of a single rating")] = None,
+) -> Response:
+    """Rate one item, or a list of up to 1,000. Answers when the ratings are on disk; the next GET counts them."""
+    started = time.perf_counter()
+    try:
+        ratings = RATINGS.validate_json(_as_list(await request.body()))
+    except ValidationError as error:
+        return validation_problem(error.errors(include_url=False, include_context=False))
+    receipt = await serving.rate(_with_key(ratings, idempotency_key))
+    serving.metrics.seconds.labels("rate").observe(time.perf_counter() - started)
+    return Response(receipt.model_dump_json(), media_type=JSON)
+
+
+@router.get("/health/live", tags=["health"])
+async def live() -> dict[str, str]:
+    """The process runs."""
+    return {"status": "live"}
+
+
+@router.get("/health/ready", responses={503: {"description": "Not ready", **PROBLEM}}, tags=["health"])
+async def ready(serving: Service) -> dict[str, str]:
+    """The bundle has proven itself and the store answers."""
+    await serving.store.ping()
+    return {"status": "ready", "model_version": serving.model_version}
+
+
+@router.get("/metrics", tags=["health"], response_class=Response)
+async def metrics(serving: Service) -> Response:
+    """Counters and times in Prometheus' form."""
+    return Response(serving.metrics.render(), media_type="text/plain; version=0.0.4")
+
+
+def _as_list(body: bytes) -> bytes:
+    return b"[" + body + b"]" if body.lstrip()[:1] == b"{" else body
+
+
+def _with_key(ratings: list[Rating], key: str | None) -> list[Rating]:
+    if key is None:
+        return ratings
+    if len(ratings) > 1:
+        raise QueryError(f"Idempotency-Key: it names one rating, not {len(ratings)}; give each its own event_id")
+    if ratings[0].event_id not in (None, key):
+        raise QueryError(f"Idempotency-Key: {key!r} differs from event_id {ratings[0].event_id!r}; send one of them")
+    return [ratings[0].model_copy(update={"event_id": key})]

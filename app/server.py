@@ -1,0 +1,117 @@
+"""Server: what must run around the service, and the processes that serve."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import os
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import uvicorn
+from pydantic import SecretStr
+
+from app.embedded_store import EmbeddedStore
+from app.metrics import FOLDER_VARIABLE
+from app.service import create_app, open_proven
+from app.settings import Settings
+from app.store import Store
+from engine.errors import ConfigError
+
+READY_SECONDS = 60.0
+DRAIN_SECONDS = 10
+Announce = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Starts a store if there is none, checks that everything fits, and serves until it is told to stop."""
+
+    settings: Settings
+
+    @classmethod
+    def of(cls, overrides: Mapping[str, object]) -> Server:
+        """Read the environment; overrides that are not None win."""
+        return cls(Settings.read({name: value for name, value in overrides.items() if value is not None}))
+
+    @property
+    def url(self) -> str:
+        """Where the service will be."""
+        return f"http://{self.settings.host}:{self.settings.port}"
+
+    def run(self, prepare: Callable[[str], None] | None = None, announce: Announce | None = None) -> None:
+        """Serve. `prepare` gets the store's URL before the start, `announce` the service's once it is ready."""
+        self._check_port()
+        with ExitStack() as stack:
+            settings = self.settings
+            if settings.redis_url is None:
+                store = stack.enter_context(EmbeddedStore(settings.var))
+                settings = settings.model_copy(update={"redis_url": SecretStr(store.url)})
+            asyncio.run(_check_store(settings))
+            if prepare is not None and settings.redis_url is not None:
+                prepare(settings.redis_url.get_secret_value())
+            if announce is not None:
+                threading.Thread(target=self._announce, args=(announce,), daemon=True).start()
+            _serve(settings)
+
+    def _check_port(self) -> None:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((self.settings.host, self.settings.port))
+            except OSError as error:
+                address = f"{self.settings.host}:{self.settings.port}"
+                raise ConfigError(f"cannot listen on {address} ({error.strerror}); choose another --port") from error
+
+    def _announce(self, announce: Announce) -> None:
+        deadline = time.monotonic() + READY_SECONDS
+        while time.monotonic() < deadline:
+            if _is_ready(self.settings.host, self.settings.port):
+                announce(self.url)
+                return
+            time.sleep(0.05)
+
+
+async def _check_store(settings: Settings) -> None:
+    assert settings.redis_url is not None  # noqa: S101 (the caller has just set it)
+    store = await Store.connect(settings.redis_url.get_secret_value(), settings)
+    await store.close()
+
+
+def _is_ready(host: str, port: int) -> bool:
+    connection = http.client.HTTPConnection(host, port, timeout=1)
+    try:
+        connection.request("GET", "/health/ready")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
+def _serve(settings: Settings) -> None:
+    options: dict[str, object] = {
+        "host": settings.host,
+        "port": settings.port,
+        "http": "httptools",
+        "log_level": "warning",
+        "access_log": False,
+        "server_header": False,
+        "timeout_graceful_shutdown": DRAIN_SECONDS,
+    }
+    proven = open_proven(settings)
+    if settings.workers == 1:
+        uvicorn.run(create_app(settings, proven), **options)  # type: ignore[arg-type]
+        return
+    del proven
+    os.environ.update(settings.environment())
+    folder = settings.var.resolve() / "metrics"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    os.environ[FOLDER_VARIABLE] = str(folder)
+    uvicorn.run("app.service:create_app", factory=True, workers=settings.workers, **options)  # type: ignore[arg-type]

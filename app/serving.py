@@ -1,0 +1,94 @@
+"""Serving: one bundle and one store answer what the routes are asked."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.answer import encode_answer, timed
+from app.metrics import Metrics
+from app.rating import Rating, RatingReceipt
+from app.settings import Settings
+from app.store import Outcome, Store
+from engine.bundle import Bundle
+from engine.errors import ConflictError, StoreError
+from engine.events import History
+from engine.recommender import Query, Recommender
+
+STORE_UNREACHABLE = "store_unreachable"
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """An encoded answer; `keep` is what may be cached of it, with the version it was computed from."""
+
+    body: bytes
+    cache: str
+    version: int = 0
+    field: str = ""
+    keep: bytes | None = None
+
+
+class Serving:
+    """Holds no state of any user: that is the store's."""
+
+    def __init__(self, bundle: Bundle, recommender: Recommender, store: Store, settings: Settings) -> None:
+        self.metrics = Metrics()
+        self.store = store
+        self._recommender = recommender
+        self._settings = settings
+        self.model_version = bundle.model_version
+
+    async def recommend(self, user_id: str, n: int) -> Served:
+        """Answer from the cache, or from the history as it is now; without a store, from what is popular."""
+        started = time.perf_counter()
+        field = f"{self.model_version}:{n}"
+        try:
+            state = await self.store.read(user_id, field)
+        except StoreError:
+            return self._degraded(user_id, n, started)
+        if state.cached is not None:
+            self.metrics.answers.labels("cached", "hit", "").inc()
+            return Served(timed(state.cached, time.perf_counter() - started), "hit")
+        recommendation = self._recommender.recommend([Query(state.history, n)])[0]
+        encoded = encode_answer(user_id, recommendation, self._recommender.items, self.model_version, state.version)
+        self.metrics.answers.labels(recommendation.source, "miss", "").inc()
+        keep = encoded if self._settings.cache_seconds else None
+        return Served(timed(encoded, time.perf_counter() - started), "miss", state.version, field, keep)
+
+    async def keep(self, user_id: str, served: Served) -> None:
+        """Cache an answer; that it could not be cached is counted and harms nobody."""
+        if served.keep is None:
+            return
+        try:
+            await self.store.keep(user_id, served.version, served.field, served.keep)
+        except StoreError:
+            self.metrics.answers.labels("cached", "failed", STORE_UNREACHABLE).inc()
+
+    async def rate(self, ratings: Sequence[Rating]) -> RatingReceipt:
+        """Write ratings; returns when they are on disk. All are checked before any is written."""
+        latest = time.time() + self._settings.clock_skew_seconds
+        events = [rating.event(self._recommender.window, latest) for rating in ratings]
+        written = await self.store.write(events)
+        outcomes = Counter(each.outcome for each in written)
+        for outcome, count in outcomes.items():
+            self.metrics.events.labels(outcome.name.lower()).inc(count)
+        for event, each in zip(events, written, strict=True):
+            if each.outcome is Outcome.CONFLICT:
+                raise ConflictError(f"event_id {event.event_id!r} was used before for another rating; send a new one")
+        versions: dict[str, int] = {}
+        for event, each in zip(events, written, strict=True):
+            versions[event.user_id] = max(each.version, versions.get(event.user_id, 0))
+        known = self._recommender.items.vocabulary
+        unknown = sorted({event.item_id for event in events if event.item_id not in known})
+        accepted, duplicates = outcomes[Outcome.WRITTEN], outcomes[Outcome.DUPLICATE]
+        return RatingReceipt(accepted=accepted, duplicates=duplicates, versions=versions, unknown_items=unknown)
+
+    def _degraded(self, user_id: str, n: int, started: float) -> Served:
+        recommendation = self._recommender.popular(Query(History(), n))
+        self.metrics.answers.labels(recommendation.source, "miss", STORE_UNREACHABLE).inc()
+        items = self._recommender.items
+        encoded = encode_answer(user_id, recommendation, items, self.model_version, None, STORE_UNREACHABLE)
+        return Served(timed(encoded, time.perf_counter() - started), "miss")

@@ -1,0 +1,5 @@
+"""`python -m liverec` is the command `liverec`."""
+
+from liverec.command_line import main
+
+main()

@@ -1,0 +1,187 @@
+"""The command line: `liverec --help`."""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from app.server import Server
+from engine.errors import ConfigError, LiverecError
+from liverec import demonstration
+
+FAILURE = 2
+console = Console(stderr=True)
+cli = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help="Recommendations that count every rating in the very next answer.\n\nTrain a bundle, then serve it.",
+)
+
+Data = Annotated[
+    str,
+    typer.Option(
+        help="[b]ml-100k[/b] (fetched by itself), or a file, folder or zip: any GroupLens layout, a CSV or Parquet with"
+        " user_id, item_id, rating?, timestamp?, kind?, or a folder with train, valid? and test files."
+    ),
+]
+Items = Annotated[
+    Path | None, typer.Option(help="A table of items: item_id, title, categories, year, description, image.")
+]
+Columns = Annotated[
+    list[str] | None,
+    typer.Option("--column", help="Which column is which, for example --column user_id=uid. Repeatable."),
+]
+Configs = Annotated[list[Path] | None, typer.Option("--config", help="A TOML of configs/; later ones win. Repeatable.")]
+Sets = Annotated[
+    list[str] | None, typer.Option("--set", help="One value, for example --set retriever.epochs=20. Repeatable.")
+]
+BundlePath = Annotated[Path, typer.Option("--bundle", help="The bundle folder.")]
+Histories = Annotated[
+    list[Path],
+    typer.Option("--histories", help="Events that make the histories, for example train.csv.gz. Repeatable."),
+]
+Cache = Annotated[Path, typer.Option(help="Where fetched and unpacked data is kept.")]
+
+DEFAULT_BUNDLE = Path("bundles/demo")
+DEFAULT_CACHE = Path("var/data")
+DEFAULT_VAR = Path("var")
+
+
+@cli.command()
+def data(
+    source: Data = "ml-100k",
+    items: Items = None,
+    column: Columns = None,
+    config: Configs = None,
+    setting: Sets = None,
+    cache: Cache = DEFAULT_CACHE,
+    out: Annotated[Path | None, typer.Option(help="A folder for the cleaned events and the report.")] = None,
+) -> None:
+    """Read and clean a data set, and report what was wrong with it."""
+    _offline().data(source, items, column or [], config or [], setting or [], cache, out)
+
+
+@cli.command()
+def train(
+    source: Annotated[str, typer.Option("--data", help="See `liverec data --help`.")] = "ml-100k",
+    out: Annotated[Path, typer.Option(help="The bundle folder to write.")] = DEFAULT_BUNDLE,
+    items: Items = None,
+    column: Columns = None,
+    config: Configs = None,
+    setting: Sets = None,
+    cache: Cache = DEFAULT_CACHE,
+    replace: Annotated[bool, typer.Option("--replace", help="Write over a bundle that is there.")] = False,
+) -> None:
+    """Train a retriever and a ranker, and write the bundle that `liverec serve` opens."""
+    _offline().train(source, out, items, column or [], config or [], setting or [], cache, replace=replace)
+
+
+@cli.command()
+def evaluate(
+    source: Annotated[str, typer.Option("--data", help="The data that the bundle was trained on.")] = "ml-100k",
+    bundle: BundlePath = DEFAULT_BUNDLE,
+    column: Columns = None,
+    config: Configs = None,
+    setting: Sets = None,
+    cache: Cache = DEFAULT_CACHE,
+    out: Annotated[Path | None, typer.Option(help="A JSON file for the table.")] = None,
+) -> None:
+    """Measure a bundle on the test events, beside popularity and EASE."""
+    _offline().evaluate(source, bundle, column or [], config or [], setting or [], cache, out)
+
+
+@cli.command()
+def recommend(
+    histories: Histories,
+    out: Annotated[Path, typer.Option(help="A .csv or .parquet file.")],
+    bundle: BundlePath = DEFAULT_BUNDLE,
+    n: Annotated[int, typer.Option(help="Items for each user, 1..500.")] = 20,
+    pairs: Annotated[
+        Path | None, typer.Option(help="A table with user_id and item_id: predict these ratings instead of ranking.")
+    ] = None,
+    retrieved: Annotated[
+        bool, typer.Option("--retrieved", help="The first stage's order, without the ranker.")
+    ] = False,
+    column: Columns = None,
+    cache: Cache = DEFAULT_CACHE,
+) -> None:
+    """Recommend to every user of some event files: user_id, item_id, score (or rating, with --pairs)."""
+    _offline().recommend(histories, out, bundle, n, pairs, column or [], cache, retrieved=retrieved)
+
+
+@cli.command()
+def export(
+    histories: Histories,
+    out: Annotated[Path, typer.Option(help="A folder for user_vectors.parquet and item_vectors.parquet.")],
+    bundle: BundlePath = DEFAULT_BUNDLE,
+    column: Columns = None,
+    cache: Cache = DEFAULT_CACHE,
+) -> None:
+    """Write the vectors of users and items to Parquet."""
+    _offline().export(histories, out, bundle, column or [], cache)
+
+
+@cli.command()
+def load(
+    source: Annotated[str, typer.Option("--data", help="Whose histories to load.")] = "ml-100k",
+    column: Columns = None,
+    config: Configs = None,
+    setting: Sets = None,
+    cache: Cache = DEFAULT_CACHE,
+) -> None:
+    """Put the histories of a data set into the store at REDIS_URL, so that its users are known. Safe to repeat."""
+    _offline().load(source, column or [], config or [], setting or [], cache)
+
+
+@cli.command()
+def serve(
+    bundle: Annotated[
+        Path | None, typer.Option(help="The bundle folder; else LIVEREC_BUNDLE, else bundles/demo.")
+    ] = None,
+    host: Annotated[str | None, typer.Option(help="Address; else LIVEREC_HOST, else 127.0.0.1.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port; else LIVEREC_PORT, else 8000.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes; else LIVEREC_WORKERS, else 1.")] = None,
+) -> None:
+    """Serve a bundle. Without REDIS_URL a private store is started, with its files in var/."""
+    Server.of({"bundle": bundle, "host": host, "port": port, "workers": workers}).run()
+
+
+@cli.command()
+def demo(
+    port: Annotated[int, typer.Option(help="Port of the service.")] = 8000,
+    workers: Annotated[int, typer.Option(help="Processes of the service.")] = 1,
+    cache: Cache = DEFAULT_CACHE,
+) -> None:
+    """Fetch MovieLens 100K, train on it, load its histories and serve: the whole product in one command."""
+    _need_training()
+    demonstration.demo(port, workers, cache)
+
+
+def _need_training() -> None:
+    if find_spec("torch") is None or find_spec("polars") is None:
+        raise ConfigError("this command needs the training packages; install them with: pip install 'liverec[train]'")
+
+
+def _offline() -> ModuleType:
+    _need_training()
+    # Serving must not import torch: it costs seconds and hundreds of megabytes.
+    from liverec import offline
+
+    return offline
+
+
+def main() -> None:
+    """Run the command line; what liverec foresees ends with exit code 2 and one message, no traceback."""
+    try:
+        cli()
+    except LiverecError as error:
+        console.print(f"[red]liverec:[/red] {error}", soft_wrap=True, highlight=False, markup=True)
+        sys.exit(FAILURE)

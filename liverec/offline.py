@@ -1,0 +1,206 @@
+"""Offline: the commands that need the training packages."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import polars as pl
+from rich.console import Console
+from rich.table import Table
+
+from app.settings import Settings
+from app.store import Store
+from engine.atomic import write_atomically
+from engine.bundle import Bundle
+from engine.errors import ConfigError, DataError
+from training.baselines import ease_metrics, popularity_metrics
+from training.cleaning import CleaningRules, clean
+from training.config import TrainingConfig, load_config
+from training.dataset import Dataset, open_dataset
+from training.evaluation import Evaluation
+from training.interactions import Interactions, histories_of
+from training.pipeline import Pipeline
+from training.prediction import (
+    check_format,
+    item_vectors,
+    predicted_ratings,
+    recommendations,
+    user_vectors,
+    write_table,
+)
+from training.preparation import Preparation, joined
+
+console = Console(stderr=True)
+SHOWN = ("NDCG@10", "HR@10", "MRR@10", "NDCG@20", "Recall@20")
+Texts = Sequence[str]
+
+
+def data(
+    source: str,
+    items: Path | None,
+    column: Texts,
+    config: Sequence[Path],
+    setting: Texts,
+    cache: Path,
+    out: Path | None,
+) -> None:
+    """Clean a data set and say what was wrong with it."""
+    rules = load_config(config, _pairs("--set", setting)).cleaning
+    dataset = _open(source, items, column, cache)
+    for part, frame in dataset.parts.items():
+        cleaned, report = clean(frame, rules)
+        console.print(report.table())
+        if out is not None:
+            write_table(cleaned, out / f"{part}.parquet")
+            write_atomically(out / f"cleaning_{part}.json", report.to_json().encode())
+    if out is not None:
+        console.print(f"cleaned events and reports are in {out}")
+
+
+def train(
+    source: str,
+    out: Path,
+    items: Path | None,
+    column: Texts,
+    config: Sequence[Path],
+    setting: Texts,
+    cache: Path,
+    *,
+    replace: bool,
+) -> None:
+    """Train and write a bundle."""
+    if out.exists() and not replace:
+        raise ConfigError(f"{out} exists; choose another --out, or say --replace")
+    chosen = load_config(config, _pairs("--set", setting))
+    started = time.perf_counter()
+    preparation = _prepare(_open(source, items, column, cache), chosen)
+    for report in preparation.reports.values():
+        console.print(report.table())
+    bundle = Pipeline(preparation, chosen, console.print).run(out)
+    console.print(_metrics_table(f"{preparation.name}, {preparation.split.protocol}", bundle.manifest.metrics))
+    console.print(f"bundle {bundle.model_version} is in {out}, after {time.perf_counter() - started:.0f} s")
+
+
+def evaluate(
+    source: str,
+    bundle: Path,
+    column: Texts,
+    config: Sequence[Path],
+    setting: Texts,
+    cache: Path,
+    out: Path | None,
+) -> None:
+    """Measure a bundle beside the baselines."""
+    opened = Bundle.open(bundle)
+    preparation = _prepare(_open(source, None, column, cache), load_config(config, _pairs("--set", setting)))
+    if preparation.digest() != opened.manifest.data.digest:
+        raise DataError(f"{bundle} was trained on other events than {source} gives with these options; train again")
+    test = Evaluation.of(preparation.known, preparation.split.test)
+    if not len(test):
+        raise DataError(f"{source} leaves no test events to measure on")
+    interactions = Interactions.of(preparation.split.train, preparation.vocabulary, preparation.window)
+    recommender = opened.recommender()
+    rows = {
+        "popularity": popularity_metrics(test, interactions),
+        "EASE": ease_metrics(test, interactions) or {},
+        f"{opened.manifest.retriever.model}, retrieved": test.measure(recommender.without_ranker()),
+    }
+    if opened.manifest.ranker is not None:
+        rows[f"{opened.manifest.ranker.model}, reranked"] = test.measure(recommender)
+    console.print(_metrics_table(f"{preparation.name}: {len(test):,} users, full ranking", rows))
+    if out is not None:
+        write_atomically(out, json.dumps(rows, indent=1).encode())
+
+
+def recommend(
+    histories: Sequence[Path],
+    out: Path,
+    bundle: Path,
+    n: int,
+    pairs: Path | None,
+    column: Texts,
+    cache: Path,
+    *,
+    retrieved: bool,
+) -> None:
+    """Recommend to all users of some event files."""
+    check_format(out)
+    opened = Bundle.open(bundle)
+    known = _histories(histories, column, cache)
+    if pairs is not None:
+        wanted = pl.concat(_open(str(pairs), None, column, cache).parts.values()).collect()
+        table = predicted_ratings(opened, known, wanted)
+    else:
+        user_ids = known["user_id"].unique(maintain_order=True).to_list()
+        recommender = opened.recommender()
+        table = recommendations(recommender.without_ranker() if retrieved else recommender, known, user_ids, n)
+    write_table(table, out)
+    console.print(f"{len(table):,} rows are in {out}")
+
+
+def export(histories: Sequence[Path], out: Path, bundle: Path, column: Texts, cache: Path) -> None:
+    """Write user and item vectors."""
+    opened = Bundle.open(bundle)
+    users = user_vectors(opened, _histories(histories, column, cache))
+    write_table(users, out / "user_vectors.parquet")
+    write_table(item_vectors(opened), out / "item_vectors.parquet")
+    console.print(f"{len(users):,} user vectors and {len(opened.items):,} item vectors are in {out}")
+
+
+def load(source: str, column: Texts, config: Sequence[Path], setting: Texts, cache: Path) -> None:
+    """Put the histories of a data set into the store."""
+    settings = Settings.read()
+    if settings.redis_url is None:
+        raise ConfigError("REDIS_URL is not set; it must name the store that the service uses")
+    events = _cleaned(_open(source, None, column, cache), load_config(config, _pairs("--set", setting)).cleaning)
+    count = asyncio.run(_load(settings.redis_url.get_secret_value(), settings, events))
+    console.print(f"{count:,} events of {events['user_id'].n_unique():,} users are in the store")
+
+
+async def _load(url: str, settings: Settings, events: pl.DataFrame) -> int:
+    store = await Store.connect(url, settings)
+    try:
+        return await store.load(histories_of(events, events["user_id"].unique().to_list()))
+    finally:
+        await store.close()
+
+
+def _open(source: str, items: Path | None, column: Texts, cache: Path) -> Dataset:
+    return open_dataset(source, cache=cache, items=items, columns=_pairs("--column", column))
+
+
+def _prepare(dataset: Dataset, config: TrainingConfig) -> Preparation:
+    with console.status(f"reading {dataset.name}"):
+        return Preparation.of(dataset, config)
+
+
+def _cleaned(dataset: Dataset, rules: CleaningRules) -> pl.DataFrame:
+    return joined([clean(frame, rules)[0] for frame in dataset.parts.values()])
+
+
+def _histories(paths: Sequence[Path], column: Texts, cache: Path) -> pl.DataFrame:
+    return joined([_cleaned(_open(str(path), None, column, cache), CleaningRules()) for path in paths])
+
+
+def _pairs(option: str, texts: Texts) -> dict[str, str]:
+    pairs = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise ConfigError(f"{option} {text}: write it as name=value")
+        pairs[name] = value
+    return pairs
+
+
+def _metrics_table(title: str, rows: Mapping[str, Mapping[str, float]]) -> Table:
+    table = Table(title=title)
+    table.add_column("")
+    for name in SHOWN:
+        table.add_column(name, justify="right")
+    for label, metrics in rows.items():
+        table.add_row(label, *(f"{metrics[name]:.4f}" if name in metrics else "-" for name in SHOWN))
+    return table
