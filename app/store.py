@@ -77,7 +77,7 @@ class Store:
             retry=Retry(NoBackoff(), 1),
             retry_on_error=[RedisConnectionError],
         )
-        store = cls(Redis(connection_pool=pool), settings)
+        store = cls(Redis.from_pool(pool), settings)
         try:
             await store._check()
         except BaseException:

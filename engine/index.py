@@ -25,8 +25,9 @@ class VectorIndex:
     Up to EXACT_UP_TO items the search is exact; above, a graph is searched (HNSW, Malkov & Yashunin 2018).
     """
 
-    def __init__(self, index: Any) -> None:  # noqa: ANN401 (FAISS has no common Python type for its indexes)
+    def __init__(self, index: Any, exact_up_to: int = EXACT_UP_TO) -> None:  # noqa: ANN401 (FAISS has no common Python type for its indexes)
         self._index = index
+        self._exact_up_to = exact_up_to
 
     @classmethod
     def build(cls, vectors: Floats, exact_up_to: int = EXACT_UP_TO) -> VectorIndex:
@@ -38,7 +39,7 @@ class VectorIndex:
             index = faiss.IndexHNSWFlat(width, HNSW_LINKS, faiss.METRIC_INNER_PRODUCT)
             index.hnsw.efConstruction = HNSW_BUILD_WIDTH
         index.add(np.ascontiguousarray(vectors, dtype=np.float32))
-        return cls(index)
+        return cls(index, exact_up_to)
 
     @classmethod
     def open(cls, path: Path) -> VectorIndex:
@@ -71,8 +72,20 @@ class VectorIndex:
         `allowed` [N] limits the search to some items. Where fewer than k are found, the index is -1.
         """
         k = min(k, len(self))
+        if allowed is not None and self.kind != "flat":
+            rows = np.flatnonzero(allowed)
+            # A graph loses its way where hardly anything is allowed, and so few are quicker to look at one by one.
+            if len(rows) <= self._exact_up_to:
+                return self._look_at(rows, queries, k)
         scores, indices = self._index.search(queries, k, params=self._parameters(k, allowed))
         return indices, scores
+
+    def _look_at(self, rows: Indices, queries: Floats, k: int) -> tuple[Indices, Floats]:
+        scores = queries @ self._index.reconstruct_batch(rows).T
+        order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+        missing = ((0, 0), (0, k - order.shape[1]))
+        found = np.pad(rows[order], missing, constant_values=-1)
+        return found, np.pad(np.take_along_axis(scores, order, axis=1), missing, constant_values=-np.inf)
 
     def _parameters(self, k: int, allowed: npt.NDArray[np.bool_] | None) -> object:
         selector = None if allowed is None else faiss.IDSelectorBatch(np.flatnonzero(allowed))

@@ -67,10 +67,10 @@ class RetrieverConfig(StageConfig):
     """Epochs between two validations."""
     depth: int = Field(default=200, ge=10, le=10_000)
     """How many candidates are retrieved for the second stage."""
-    continued_rate: float = Field(default=0.65, gt=0, le=1)
+    continued_rate: float = Field(default=0.8, gt=0, le=1)
     """Share of learning_rate with which the final retriever goes on from the first one."""
-    epochs: int = Field(default=8, ge=1, le=10_000)
-    patience: int = Field(default=4, ge=1)
+    epochs: int = Field(default=12, ge=1, le=10_000)
+    patience: int = Field(default=2, ge=1)
     learning_rate: float = Field(default=6e-3, gt=0, le=1)
     warmup_steps: int = Field(default=60, ge=0)
     weight_decay: float = Field(default=0.05, ge=0, le=1)
@@ -87,6 +87,8 @@ class RankerConfig(StageConfig):
 
     model: str = "ncf"
     """Which network of models/ reranks, or "none"."""
+    keep: Literal["if_better", "always"] = "if_better"
+    """Whether the bundle gets the ranker only if it beats the retriever's NDCG@10 on validation."""
     features: tuple[str, ...] = (
         "retrieval_score",
         "retrieval_rank",
@@ -108,11 +110,11 @@ class RankerConfig(StageConfig):
     """How many of each user's newest training events are kept from the first retriever and teach the ranker."""
     most_lists: int = Field(default=20_000, ge=1)
     """How many of those events are used at most; drawn by the seed."""
-    first_epochs: int = Field(default=8, ge=1)
+    first_epochs: int = Field(default=9, ge=1)
     """Epochs of the first retriever, which has not seen the held-out events; the final one goes on from it."""
-    negatives: int = Field(default=60, ge=1)
+    negatives: int = Field(default=30, ge=1)
     """Candidates drawn from each list beside the right one."""
-    queries_per_batch: int = Field(default=64, ge=1)
+    queries_per_batch: int = Field(default=32, ge=1)
     """Lists in one step."""
     epochs: int = Field(default=4, ge=1, le=10_000)
     patience: int = Field(default=3, ge=1)

@@ -68,7 +68,8 @@ class Pipeline:
         trained = RankerTraining(self._config).run(lesson.lists, lesson.items, recommender, self._evaluation)
         metrics["valid reranked"] = self._evaluation.measure(self._recommender(encoder, statistics, trained.network))
         ranker: NCF | None = trained.network
-        if metrics["valid reranked"]["NDCG@10"] <= metrics["valid retrieved"]["NDCG@10"]:
+        is_better = metrics["valid reranked"]["NDCG@10"] > metrics["valid retrieved"]["NDCG@10"]
+        if not is_better and self._config.ranker.keep == "if_better":
             self._say("the ranker does not beat the retriever on validation, so the bundle has none")
             ranker = None
         return TrainedStages(encoder, ranker, metrics, curve + trained.curve)

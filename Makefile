@@ -1,0 +1,62 @@
+PYTHON ?= python3
+PIP_FLAGS ?=
+PYTEST_FLAGS ?=
+DEMO_FLAGS ?=
+
+BIN := .venv/bin
+VENV := .venv/.created
+DEMO := .venv/.installed-demo
+DEV := .venv/.installed-dev
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format clean
+
+help:
+	@echo "make demo     fetch MovieLens 100K, train on it, serve it at http://127.0.0.1:8000; Ctrl-C ends it"
+	@echo "make test     run the tests"
+	@echo "make check    lint and type-check the code, check the Dockerfile and docker-compose.yml"
+	@echo "make format   format the code, and fix what ruff can fix"
+	@echo "make clean    delete .venv, caches and build products; var/ and bundles/ stay"
+	@echo
+	@echo "Packages go into .venv, once for each change of pyproject.toml. Variables:"
+	@echo "  PYTHON=python3.12                3.11 or newer, to make .venv with; python3 by default"
+	@echo "  PIP_FLAGS='--extra-index-url …'  for pip install, for example an index with CPU builds of torch"
+	@echo "  PYTEST_FLAGS='-n 4 -k store'     for pytest"
+	@echo "  DEMO_FLAGS='--port 8001'         for liverec demo"
+
+demo: $(DEMO)
+	$(BIN)/liverec demo $(DEMO_FLAGS)
+
+test: $(DEV)
+	$(BIN)/pytest $(PYTEST_FLAGS)
+
+check: $(DEV)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/hadolint Dockerfile
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+
+format: $(DEV)
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+clean:
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+$(VENV):
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not found; choose one with: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "liverec needs Python 3.11 or newer, and $(PYTHON) is %d.%d; choose one with: make PYTHON=python3.12" % sys.version_info[:2])'
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+$(DEMO): pyproject.toml $(VENV)
+	$(BIN)/python -m pip install $(PIP_FLAGS) -e '.[train,embedded]'
+	@touch $@
+
+# After the other: with make -j, two pips would write into one .venv at once.
+$(DEV): $(DEMO)
+	$(BIN)/python -m pip install $(PIP_FLAGS) -e '.[train,embedded,dev]'
+	@touch $@

@@ -1,0 +1,98 @@
+"""Fixtures that many tests share: small worlds, a bundle trained on one of them, and a real store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from worlds import markov_chain
+
+from app.embedded_store import EmbeddedStore
+from engine.bundle import Bundle
+from engine.index import VectorIndex
+from engine.items import ItemTable
+from engine.vocabulary import Vocabulary
+from training.config import TrainingConfig
+from training.dataset import Dataset
+from training.pipeline import Pipeline
+from training.preparation import Preparation
+
+TINY = {
+    "window": {"max_length": 12},
+    "threads": 1,
+    "retriever": {
+        "network": {"width": 16, "blocks": 1, "heads": 2, "dropout": 0.1},
+        "epochs": 6,
+        "learning_rate": 0.02,
+        "warmup_steps": 5,
+        "events_per_batch": 200,
+        "averaging": 0.9,
+        "validate_every": 3,
+    },
+    "ranker": {"keep": "always", "first_epochs": 6, "epochs": 2, "held_out": 3, "neighbours": 10, "network": {"hidden": 8}},
+}
+
+
+def titled(events: pl.DataFrame) -> pl.DataFrame:
+    """Return an items table for the items of a world."""
+    ids = events["item_id"].unique().sort()
+    return pl.DataFrame({"item_id": ids, "title": "the " + ids, "year": pl.Series([1995] * len(ids), dtype=pl.Int32)})
+
+
+@pytest.fixture(scope="session")
+def tiny_config() -> TrainingConfig:
+    return TrainingConfig.model_validate(TINY)
+
+
+@pytest.fixture(scope="session")
+def tiny_events() -> pl.DataFrame:
+    return markov_chain()
+
+
+@pytest.fixture(scope="session")
+def tiny_preparation(tiny_events: pl.DataFrame, tiny_config: TrainingConfig) -> Preparation:
+    dataset = Dataset("ring", {"all": tiny_events.lazy()}, titled(tiny_events).lazy())
+    return Preparation.of(dataset, tiny_config)
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(
+    tiny_preparation: Preparation, tiny_config: TrainingConfig, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A bundle that knows the ring: after item i it recommends item i + 1."""
+    folder = tmp_path_factory.mktemp("bundles") / "ring"
+    Pipeline(tiny_preparation, tiny_config, print).run(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def opened(tiny_bundle: Path) -> Bundle:
+    return Bundle.open(tiny_bundle)
+
+
+@pytest.fixture(scope="session")
+def store_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real server, as the service starts it for people who have none."""
+    with EmbeddedStore(tmp_path_factory.mktemp("s")) as store:
+        yield store.url
+
+
+@pytest.fixture
+def items() -> ItemTable:
+    """Eight items "0".."7" with random vectors of width 4; item 0 is the most popular."""
+    random = np.random.default_rng(1)
+    inputs = np.vstack((random.normal(size=(8, 4)), np.zeros((1, 4)))).astype(np.float32)
+    columns = {
+        "popularity": np.arange(8, 0, -1).astype(np.float32),
+        "staleness": np.arange(8).astype(np.float32),
+        "rating_bias": np.linspace(-1, 1, 8).astype(np.float32),
+    }
+    return ItemTable(Vocabulary(str(item) for item in range(8)), inputs, inputs[:-1].copy(), columns)
+
+
+@pytest.fixture
+def index(items: ItemTable) -> VectorIndex:
+    return VectorIndex.build(items.output_vectors)

@@ -1,0 +1,138 @@
+"""What must hold for the Makefile, the hooks, the Dockerfile and docker-compose.yml, whoever edits them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+ONE_SHOT = "trainer"
+
+Mapping = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def services() -> Mapping:
+    return yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))["services"]
+
+
+def run(*command: str | Path) -> str:
+    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    return finished.stdout
+
+
+def options(command: list[str]) -> dict[str, str]:
+    return dict(zip(command[1::2], command[2::2], strict=True))
+
+
+def dockerfile() -> str:
+    return (ROOT / "Dockerfile").read_text(encoding="utf-8")
+
+
+def test_hadolint_finds_nothing_in_the_dockerfile() -> None:
+    run(BIN / "hadolint", "Dockerfile")
+
+
+def test_the_compose_file_fits_its_schema() -> None:
+    run(BIN / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", "docker-compose.yml")
+
+
+def test_the_hooks_run_what_make_check_runs() -> None:
+    # -o: as if everything were installed, so that only the checks are left.
+    recipe = run("make", "--no-print-directory", "--dry-run", "-o", ".venv/.installed-dev", "check").splitlines()
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"][0]["hooks"]
+    assert [hook["entry"] for hook in hooks] == recipe
+
+
+def test_make_says_each_target_in_a_line() -> None:
+    lines = [line for line in run("make", "--no-print-directory").splitlines() if line.startswith("make ")]
+    assert [line.split()[1] for line in lines] == ["demo", "test", "check", "format", "clean"]
+
+
+def test_make_refuses_an_old_python(tmp_path: Path) -> None:
+    old = tmp_path / "python3.9"
+    # Answers the version check as Python 3.9 would.
+    old.write_text(f'#!/bin/sh\nexec "{sys.executable}" -c "import sys; sys.version_info = (3, 9, 1); $(printf %s "$2")"\n')
+    old.chmod(0o755)
+    (tmp_path / "Makefile").write_text((ROOT / "Makefile").read_text(encoding="utf-8"), encoding="utf-8")
+    (tmp_path / "pyproject.toml").touch()
+    command = ["make", f"PYTHON={old}", "demo"]
+    finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert finished.returncode == 2
+    assert f"liverec needs Python 3.11 or newer, and {old} is 3.9" in finished.stderr
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_ci_runs_make_check_test() -> None:
+    script = ROOT / ".ci" / "run"
+    assert script.stat().st_mode & 0o111
+    assert "make check test" in script.read_text(encoding="utf-8")
+
+
+def test_the_store_is_reached_from_inside_only(services: Mapping) -> None:
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+    assert "ports" not in services["redis"]
+    assert services["redis"]["networks"] == ["store"]
+    assert compose["networks"]["store"] == {"internal": True}
+
+
+def test_the_store_writes_before_it_answers_and_never_evicts(services: Mapping) -> None:
+    redis = services["redis"]
+    given = options(redis["command"])
+    assert given["--appendonly"] == "yes"
+    assert given["--appendfsync"] == "always"
+    assert given["--maxmemory-policy"] == "noeviction"
+    assert any(volume.endswith(":/data") for volume in redis["volumes"])
+
+
+def test_all_that_keeps_running_has_a_health_check_and_restarts(services: Mapping) -> None:
+    for name, service in services.items():
+        assert ("healthcheck" in service) == (name != ONE_SHOT), name
+        assert service["restart"] == ("no" if name == ONE_SHOT else "unless-stopped"), name
+
+
+def test_the_service_has_the_health_check_of_its_image(services: Mapping) -> None:
+    assert "test" not in services["service"]["healthcheck"]
+    assert services["service"]["build"]["target"] == "service"
+    assert "HEALTHCHECK" in dockerfile().partition("AS service")[2]
+
+
+@pytest.mark.parametrize("name", ["redis", "trainer", "service"])
+def test_every_container_is_limited_and_hardened(services: Mapping, name: str) -> None:
+    service = services[name]
+    assert {"memory", "pids"} <= service["deploy"]["resources"]["limits"].keys()
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert any(mount.startswith("/tmp") for mount in service["tmpfs"])
+
+
+def test_images_of_others_are_pinned_to_a_patch_release(services: Mapping) -> None:
+    release = services["redis"]["image"].rpartition(":")[2].partition("-")[0]
+    assert len(release.split(".")) == 3
+    assert all(part.isdecimal() for part in release.split("."))
+
+
+def test_the_service_is_published_to_this_machine_only_unless_told(services: Mapping) -> None:
+    assert services["service"]["ports"] == ["${LIVEREC_HOST:-127.0.0.1}:${LIVEREC_PORT:-8000}:8000"]
+
+
+def test_the_service_starts_after_training_and_only_reads_bundles(services: Mapping) -> None:
+    service = services["service"]
+    assert service["depends_on"]["redis"] == {"condition": "service_healthy"}
+    assert service["depends_on"][ONE_SHOT] == {"condition": "service_completed_successfully"}
+    assert service["volumes"] == ["bundles:/bundles:ro"]
+    assert service["environment"]["REDIS_URL"] == services[ONE_SHOT]["environment"]["REDIS_URL"]
+
+
+def test_the_default_image_is_the_service() -> None:
+    stages = [line.split()[-1] for line in dockerfile().splitlines() if line.startswith("FROM ")]
+    assert stages[-1] == "service"
+    assert "trainer" in stages

@@ -1,0 +1,115 @@
+"""A bundle says exactly what it is, and nothing damaged opens."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from engine.atomic import atomic_folder
+from engine.bundle import Bundle
+from engine.errors import BundleError
+from engine.probe import Probe
+
+
+def test_an_opened_bundle_recomputes_its_probe(opened: Bundle) -> None:
+    assert len(opened.probe.cases) >= 40
+    assert {case.source for case in opened.probe.cases} >= {"popular"}
+    opened.probe.check(opened.recommender())
+
+
+def test_a_probe_with_another_answer_is_refused(opened: Bundle) -> None:
+    case = opened.probe.cases[0]
+    wrong = Probe((type(case)(case.events, case.source, case.item_ids[::-1], case.scores),))
+    with pytest.raises(BundleError, match=r"probe\.json: case 0"):
+        wrong.check(opened.recommender())
+
+
+def test_the_manifest_tells_what_a_reader_wants_to_know(opened: Bundle) -> None:
+    manifest = opened.manifest
+    assert manifest.data.name == "ring"
+    assert manifest.data.items == len(opened.items) == 24
+    assert manifest.retriever.config["network"]["width"] == 16
+    assert manifest.ratings is not None
+    assert {"torch", "onnxruntime", "faiss-cpu"} <= manifest.libraries.keys()
+    assert {"curves.png", "curves.json", "cleaning_all.json"} <= manifest.files.keys()
+    assert len(manifest.model_version) == 12
+
+
+def test_nothing_in_a_bundle_is_pickled(tiny_bundle: Path) -> None:
+    assert {path.suffix for path in tiny_bundle.iterdir()} <= {".json", ".jsonl", ".npy", ".faiss", ".onnx", ".png", ".sha256"}
+    for path in tiny_bundle.glob("*.npy"):
+        np.load(path, allow_pickle=False)
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@given(data=st.data())
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_one_flipped_byte_anywhere_is_noticed(tiny_bundle: Path, tmp_path: Path, data: st.DataObject) -> None:
+    copy = tmp_path / "copy"
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(tiny_bundle, copy)
+    path = copy / data.draw(st.sampled_from(_names(copy)))
+    content = bytearray(path.read_bytes())
+    position = data.draw(st.integers(0, len(content) - 1))
+    content[position] ^= data.draw(st.integers(1, 255))
+    path.write_bytes(content)
+    with pytest.raises(BundleError, match="manifest" if path.name.startswith("manifest") else path.name):
+        Bundle.open(copy)
+
+
+@pytest.mark.parametrize("name", ["encoder.onnx", "index.faiss", "manifest.json", "probe.json", "vocabulary.json"])
+def test_a_truncated_or_missing_file_is_named(tiny_bundle: Path, tmp_path: Path, name: str) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(tiny_bundle, copy)
+    content = (copy / name).read_bytes()
+    (copy / name).write_bytes(content[: len(content) // 2])
+    with pytest.raises(BundleError, match=name):
+        Bundle.open(copy)
+    (copy / name).unlink()
+    with pytest.raises(BundleError, match=name):
+        Bundle.open(copy)
+
+
+def test_a_foreign_file_is_named(tiny_bundle: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(tiny_bundle, copy)
+    (copy / "extra.pkl").write_bytes(b"x")
+    with pytest.raises(BundleError, match=r"extra\.pkl is not in the manifest"):
+        Bundle.open(copy)
+
+
+def test_no_folder_and_an_empty_folder_say_how_to_make_a_bundle(tmp_path: Path) -> None:
+    for folder in (tmp_path / "nowhere", tmp_path):
+        with pytest.raises(BundleError, match="liverec train"):
+            Bundle.open(folder)
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    target = tmp_path / "bundle"
+
+    def write_half() -> None:
+        with atomic_folder(target) as folder:
+            (folder / "half").write_text("x")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_half()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_saving_over_a_bundle_replaces_all_of_it(opened: Bundle, tmp_path: Path) -> None:
+    target = tmp_path / "bundle"
+    target.mkdir()
+    (target / "old").write_text("x")
+    saved = opened.save(target)
+    assert "old" not in _names(target)
+    saved.probe.check(saved.recommender())
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
