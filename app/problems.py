@@ -38,7 +38,7 @@ def validation_problem(errors: list[ErrorDetails]) -> Response:
     """Return a 422 that names each wrong field and its value."""
     fields = [
         {
-            "field": ".".join(str(part) for part in error["loc"]),
+            "field": ".".join(str(part) for part in error["loc"]) or "body",
             "message": error["msg"],
             "value": f"{error.get('input')!r:.100}",
         }

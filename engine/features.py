@@ -55,13 +55,11 @@ def linked(table: str, newest: int | None = None) -> Callable[[ItemTable, Candid
 
     def feature(items: ItemTable, candidates: Candidates) -> Floats:
         batch = candidates.batch
-        positions = np.arange(batch.indices.shape[1])
-        recent = positions >= batch.lengths[:, None] - (newest or len(positions))
-        history = np.where(recent, batch.indices, items.vocabulary.padding_index)
-        if newest is not None:
-            # Only the last columns of a right-padded row differ from padding: gather those and nothing else.
-            first = np.maximum(batch.lengths - newest, 0)[:, None]
-            history = np.take_along_axis(history, np.minimum(first + np.arange(newest), len(positions) - 1), axis=1)
+        width = batch.indices.shape[1]
+        first = np.maximum(batch.lengths - (newest or width), 0)[:, None]
+        positions = first + np.arange(min(newest or width, width))
+        chosen = np.take_along_axis(batch.indices, np.minimum(positions, width - 1), axis=1)
+        history = np.where(positions < batch.lengths[:, None], chosen, items.vocabulary.padding_index)
         return items.neighbours[table].scores(history, candidates.indices)
 
     return feature

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -65,7 +65,10 @@ class Vocabulary:
     @classmethod
     def from_json(cls, encoded: bytes) -> Vocabulary:
         """Decode what `to_json` wrote; raises BundleError on anything else."""
-        ids = json.loads(encoded)
-        if not isinstance(ids, Sequence) or not all(isinstance(item_id, str) for item_id in ids):
+        try:
+            ids = json.loads(encoded)
+        except ValueError as error:
+            raise BundleError(f"vocabulary.json is no JSON ({error}); train again") from error
+        if not isinstance(ids, list) or not all(isinstance(item_id, str) for item_id in ids):
             raise BundleError("vocabulary.json is not a list of strings; train again")
         return cls(ids)

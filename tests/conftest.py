@@ -80,7 +80,7 @@ def store_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield store.url
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def items() -> ItemTable:
     """Eight items "0".."7" with random vectors of width 4; item 0 is the most popular."""
     random = np.random.default_rng(1)
@@ -93,6 +93,6 @@ def items() -> ItemTable:
     return ItemTable(Vocabulary(str(item) for item in range(8)), inputs, inputs[:-1].copy(), columns)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def index(items: ItemTable) -> VectorIndex:
     return VectorIndex.build(items.output_vectors)

@@ -95,7 +95,8 @@ def _metadata(items: pl.LazyFrame | None, vocabulary: Vocabulary) -> tuple[bytes
     described: dict[str, dict[str, Any]] = {}
     frame = items.filter(pl.col("item_id").is_in(list(vocabulary.ids()))).collect(engine="streaming")
     for row in frame.iter_rows(named=True):
-        described[row.pop("item_id")] = {name: value for name, value in row.items() if value not in (None, "", [])}
+        item_id = row.pop("item_id")
+        described[item_id] = {name: value for name, value in row.items() if value not in (None, "", [])}
     return tuple(
         json.dumps(described.get(item_id, {}), ensure_ascii=False, separators=(",", ":")).encode()
         for item_id in vocabulary.ids()

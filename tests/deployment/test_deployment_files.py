@@ -58,8 +58,7 @@ def test_make_says_each_target_in_a_line() -> None:
 
 def test_make_refuses_an_old_python(tmp_path: Path) -> None:
     old = tmp_path / "python3.9"
-    # Answers the version check as Python 3.9 would.
-    old.write_text(f'#!/bin/sh\nexec "{sys.executable}" -c "import sys; sys.version_info = (3, 9, 1); $(printf %s "$2")"\n')
+    old.write_text(f"#!{sys.executable}\nimport sys\nsys.version_info = (3, 9, 1)\nexec(sys.argv[2])\n")
     old.chmod(0o755)
     (tmp_path / "Makefile").write_text((ROOT / "Makefile").read_text(encoding="utf-8"), encoding="utf-8")
     (tmp_path / "pyproject.toml").touch()
@@ -130,6 +129,21 @@ def test_the_service_starts_after_training_and_only_reads_bundles(services: Mapp
     assert service["depends_on"][ONE_SHOT] == {"condition": "service_completed_successfully"}
     assert service["volumes"] == ["bundles:/bundles:ro"]
     assert service["environment"]["REDIS_URL"] == services[ONE_SHOT]["environment"]["REDIS_URL"]
+
+
+@pytest.mark.parametrize("trained", [False, True])
+def test_the_trainer_trains_once_and_loads_always(services: Mapping, tmp_path: Path, trained: bool) -> None:
+    command = [part.replace("$$", "$").replace("/bundles", str(tmp_path)) for part in services[ONE_SHOT]["command"]]
+    if trained:
+        (tmp_path / "current").mkdir()
+    fake = tmp_path / "liverec"
+    fake.write_text('#!/bin/sh\necho "$#" "$@"\n')
+    fake.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "TRAINING_FLAGS": "--set a=1"}
+    finished = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    train = f"7 train --out {tmp_path}/current --cache /data --set a=1"
+    load = "5 load --cache /data --set a=1"
+    assert finished.stdout.splitlines() == ([load] if trained else [train, load])
 
 
 def test_the_default_image_is_the_service() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import socket
@@ -55,7 +56,7 @@ class Stage:
         return [rest for each, rest in self.steps if each == word]
 
     def runs(self) -> list[str]:
-        return [" ".join(part for part in _split_mounts(run)) for run in self.values("RUN")]
+        return [re.sub(r"--mount=\S+\s+", "", run) for run in self.values("RUN")]
 
     def environment(self, base: Environment, **overrides: str) -> Environment:
         """The variables that a container has: ENV after ENV over `base`; `overrides` win, as `docker run -e` does."""
@@ -90,10 +91,6 @@ class Image:
         return subprocess.run(
             command, cwd=empty, env=environment, capture_output=True, text=True, check=False, timeout=WAIT_SECONDS
         )
-
-
-def _split_mounts(run: str) -> list[str]:
-    return [part for part in run.split() if not part.startswith("--mount=")]
 
 
 def copy_build_context(target: Path) -> None:

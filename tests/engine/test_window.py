@@ -1,0 +1,108 @@
+"""The window is the only place where histories are cut, padded and scaled, and it does so without a trace."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.errors import DataError
+from engine.events import Event, History
+from engine.items import ItemTable
+from engine.window import HistoryColumns, HistoryWindow, offsets_of
+
+ROOT = Path(__file__).parents[2]
+WINDOW = HistoryWindow(max_length=5)
+
+
+def history(*items: str, value: float | None = 4.0) -> History:
+    return History(tuple(Event("u", item, "rating", value, 86_400.0 * step) for step, item in enumerate(items)))
+
+
+def test_rows_are_right_padded_newest_last(items: ItemTable) -> None:
+    columns = WINDOW.columns([history("1", "2"), history(*"12345670")], items)
+    rows = WINDOW.newest(columns, items.vocabulary.padding_index)
+    assert rows.indices.tolist() == [[1, 2, 8, 8, 8], [4, 5, 6, 7, 0]]
+    assert rows.lengths.tolist() == [2, 5]
+    assert rows.values.tolist() == [[0.75, 0.75, 0, 0, 0], [0.75] * 5]
+    assert rows.ages.tolist() == [[1, 0, 0, 0, 0], [4, 3, 2, 1, 0]]
+
+
+def test_padding_is_zero_vectors(items: ItemTable) -> None:
+    batch = WINDOW.batch(WINDOW.columns([history("1"), history("1", "2")], items), items)
+    assert batch.vectors.shape == (2, 2, 4)
+    assert not batch.vectors[0, 1].any()
+    np.testing.assert_array_equal(batch.vectors[0, 0], items.input_vectors[1])
+
+
+def test_unknown_items_are_left_out_and_empty_histories_stay(items: ItemTable) -> None:
+    columns = WINDOW.columns([History(), history("1", "nobody knows", "2"), history("nobody knows")], items)
+    assert columns.offsets.tolist() == [0, 0, 2, 2]
+    rows = WINDOW.newest(columns, 8)
+    assert rows.lengths.tolist() == [0, 2, 0]
+    assert rows.indices.tolist() == [[8, 8], [1, 2], [8, 8]]
+
+
+def test_a_batch_of_empty_histories_has_a_shape(items: ItemTable) -> None:
+    batch = WINDOW.batch(WINDOW.columns([History(), History()], items), items)
+    assert batch.vectors.shape == (2, 1, 4)
+    assert batch.lengths.tolist() == [0, 0]
+
+
+@given(rating=st.floats(-1e6, 1e6))
+def test_values_lie_in_0_to_1(rating: float) -> None:
+    value = WINDOW.value_of(Event("u", "i", "rating", rating, 0.0))
+    assert 0 <= value <= 1
+    assert WINDOW.values_of(np.array(["rating"]), np.array([rating]))[0] == pytest.approx(value)
+
+
+def test_kinds_without_rating_have_weights() -> None:
+    window = HistoryWindow(event_weights={"view": 0.2, "purchase": 1.0})
+    values = window.values_of(np.array(["view", "purchase", "rating"]), np.array([np.nan, np.nan, 3.0]))
+    assert values.tolist() == pytest.approx([0.2, 1.0, 0.5])
+
+
+def test_a_kind_without_weight_is_named() -> None:
+    with pytest.raises(DataError, match=r"'click' has no weight.*view"):
+        WINDOW.value_of(Event("u", "i", "click", None, 0.0))
+    with pytest.raises(DataError, match="'click' has no weight"):
+        WINDOW.values_of(np.array(["click"]), np.array([np.nan]))
+
+
+@given(
+    lengths=st.lists(st.integers(0, 40), min_size=1, max_size=8),
+    longest=st.integers(2, 9),
+    seed=st.none() | st.integers(0, 9),
+)
+def test_training_rows_hold_each_succession_exactly_once(lengths: list[int], longest: int, seed: int | None) -> None:
+    count = sum(lengths)
+    offsets = offsets_of(np.array(lengths))
+    columns = HistoryColumns(np.arange(count), np.ones(count, np.float32), np.arange(count, dtype=np.float64), offsets)
+    random = None if seed is None else np.random.default_rng(seed)
+    rows = HistoryWindow(max_length=longest).every(columns, count, random)
+    assert rows.lengths.max(initial=0) <= longest
+    pairs = [
+        (int(a), int(b))
+        for row, length in zip(rows.indices, rows.lengths, strict=True)
+        for a, b in zip(row[:length], row[1:length], strict=False)
+    ]
+    wanted = [(i, i + 1) for start, stop in zip(offsets, offsets[1:], strict=False) for i in range(start, stop - 1)]
+    assert sorted(pairs) == wanted
+
+
+def test_only_the_window_pads_truncates_or_scales() -> None:
+    # What the tools of padding look like; a second copy of this logic is how offline and online drift apart.
+    signs = re.compile(r"pad_sequence|rating_scale\b.*[-/]|max_length\s*[:\]]|\[-\s*\w*max_length|like_threshold")
+    guilty = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for folder in ("engine", "models", "training", "app", "liverec")
+        for path in (ROOT / folder).rglob("*.py")
+        if path.name not in ("window.py", "config.py")
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if signs.search(line)
+    ]
+    assert guilty == []
