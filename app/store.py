@@ -67,17 +67,7 @@ class Store:
     @classmethod
     async def connect(cls, url: str, settings: Settings) -> Self:
         """Connect, and check that the store is durable and of the same number of partitions."""
-        pool = BlockingConnectionPool.from_url(
-            url,
-            max_connections=settings.store_connections,
-            timeout=settings.store_timeout_seconds,
-            socket_timeout=settings.store_timeout_seconds,
-            socket_connect_timeout=CONNECT_SECONDS,
-            # A connection that died while idle is replaced once; writing again is harmless, since events have ids.
-            retry=Retry(NoBackoff(), 1),
-            retry_on_error=[RedisConnectionError],
-        )
-        store = cls(Redis.from_pool(pool), settings)
+        store = cls(Redis.from_pool(_pool(url, settings)), settings)
         try:
             await store._check()
         except BaseException:
@@ -197,6 +187,23 @@ class Store:
         # WAITAOF came with Redis 7.2, from which Valkey split off.
         self._waits_for_disk = tuple(int(part) for part in str(info["redis_version"]).split(".")[:2]) >= (7, 2)
         return self._waits_for_disk
+
+
+def _pool(url: str, settings: Settings) -> BlockingConnectionPool:
+    try:
+        return BlockingConnectionPool.from_url(
+            url,
+            max_connections=settings.store_connections,
+            timeout=settings.store_timeout_seconds,
+            socket_timeout=settings.store_timeout_seconds,
+            socket_connect_timeout=CONNECT_SECONDS,
+            # A connection that died while idle is replaced once; writing again is harmless, since events have ids.
+            retry=Retry(NoBackoff(), 1),
+            retry_on_error=[RedisConnectionError],
+        )
+    except ValueError as error:
+        # The URL may hold a password: it is not repeated.
+        raise ConfigError(f"REDIS_URL cannot be used: {error}") from error
 
 
 def _script(name: str) -> str:

@@ -25,13 +25,10 @@ cli = typer.Typer(
     help="Recommendations that count every rating in the very next answer.\n\nTrain a bundle, then serve it.",
 )
 
-Data = Annotated[
-    str,
-    typer.Option(
-        help="[b]ml-100k[/b] (fetched by itself), or a file, folder or zip: any GroupLens layout, a CSV or Parquet with"
-        " user_id, item_id, rating?, timestamp?, kind?, or a folder with train, valid? and test files."
-    ),
-]
+DATA_HELP = (
+    "[b]ml-100k[/b] (fetched by itself), or a file, folder or zip: any GroupLens layout, a CSV or Parquet with user_id,"
+    " item_id, rating?, timestamp?, kind?, or a folder with train, valid? and test files."
+)
 Items = Annotated[
     Path | None, typer.Option(help="A table of items: item_id, title, categories, year, description, image.")
 ]
@@ -57,7 +54,7 @@ DEFAULT_VAR = Path("var")
 
 @cli.command()
 def data(
-    source: Data = "ml-100k",
+    source: Annotated[str, typer.Argument(metavar="DATA", help=DATA_HELP)] = "ml-100k",
     items: Items = None,
     column: Columns = None,
     config: Configs = None,
@@ -71,7 +68,7 @@ def data(
 
 @cli.command()
 def train(
-    source: Annotated[str, typer.Option("--data", help="See `liverec data --help`.")] = "ml-100k",
+    source: Annotated[str, typer.Option("--data", help=DATA_HELP)] = "ml-100k",
     out: Annotated[Path, typer.Option(help="The bundle folder to write.")] = DEFAULT_BUNDLE,
     items: Items = None,
     column: Columns = None,
