@@ -30,6 +30,7 @@ RUN groupadd --gid 10001 liverec \
 USER 10001:10001
 
 FROM runtime AS trainer
+COPY configs /configs
 COPY --from=build-trainer ${VIRTUAL_ENV} ${VIRTUAL_ENV}
 CMD ["liverec", "train", "--out", "/bundles/current", "--cache", "/data"]
 

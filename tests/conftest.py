@@ -32,7 +32,14 @@ TINY = {
         "averaging": 0.9,
         "validate_every": 3,
     },
-    "ranker": {"keep": "always", "first_epochs": 6, "epochs": 2, "held_out": 3, "neighbours": 10, "network": {"hidden": 8}},
+    "ranker": {
+        "keep": "always",
+        "first_epochs": 6,
+        "epochs": 2,
+        "held_out": 3,
+        "neighbours": 10,
+        "network": {"hidden": 8},
+    },
 }
 
 

@@ -93,6 +93,8 @@ class CleaningReport(BaseModel):
     def table(self) -> Table:
         """Lay the report out for the terminal."""
         title = f"{self.rows_in:,} events read, {self.rows_out:,} kept: {self.users:,} users, {self.items:,} items"
+        if not self.findings:
+            return Table(title=f"{title}; nothing had to be cleaned")
         table = Table("rule", "action", "events", "first rows", title=title)
         for finding in self.findings:
             table.add_row(finding.rule, finding.action, f"{finding.count:,}", ", ".join(map(str, finding.rows[:5])))

@@ -139,7 +139,7 @@ def fetch_ml_100k(cache: Path, origins: Sequence[Origin] = ORIGINS) -> Path:
         try:
             return origin.fetch(cache)
         except DataError as error:
-            logger.warning("cannot fetch MovieLens 100K: %s", error)
+            logger.warning("MovieLens 100K is not to be had from one place, trying the next: %s", error)
             failures.append(str(error))
     raise DataError(
         f"MovieLens 100K cannot be fetched. Tried: {'; '.join(failures)} To work offline, put the data into a folder "

@@ -164,7 +164,9 @@ def test_any_event_survives_the_store(
 def test_all_keys_of_a_user_lie_in_one_slot() -> None:
     for user_id in ("42", "a/b", "{curly}", "}{", "ключ"):
         keys = Keys.of(user_id, 64)
-        tags = {key[: key.index("}") + 1] for key in (keys.log, keys.history, keys.version, keys.cache, keys.event("e"))}
+        tags = {
+            key[: key.index("}") + 1] for key in (keys.log, keys.history, keys.version, keys.cache, keys.event("e"))
+        }
         assert len(tags) == 1
         assert next(iter(tags)).startswith("{p")
 

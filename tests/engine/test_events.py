@@ -12,7 +12,9 @@ def rated(item: str, time: float, value: float = 3.0, kind: str = "rating") -> E
     return Event("u", item, kind, value if kind == "rating" else None, time, f"{item}@{time}")
 
 
-EVENTS = st.lists(st.tuples(st.sampled_from("abcd"), st.integers(0, 1_000)), max_size=12, unique_by=lambda each: each[1])
+EVENTS = st.lists(
+    st.tuples(st.sampled_from("abcd"), st.integers(0, 1_000)), max_size=12, unique_by=lambda each: each[1]
+)
 
 
 @given(pairs=EVENTS, order=st.randoms(use_true_random=False))

@@ -129,7 +129,9 @@ def build(items: ItemTable, index: VectorIndex) -> Callable[[int], Recommender]:
 
 @settings(max_examples=50, deadline=None)
 @given(data=st.data())
-def test_retrieval_is_the_exact_order(build: Callable[[int], Recommender], items: ItemTable, data: st.DataObject) -> None:
+def test_retrieval_is_the_exact_order(
+    build: Callable[[int], Recommender], items: ItemTable, data: st.DataObject
+) -> None:
     seen = data.draw(st.lists(st.sampled_from("01234567"), min_size=1, max_size=6, unique=True))
     known = History(tuple(Event("u", item, "rating", 3.0, float(step)) for step, item in enumerate(seen)))
     answer = build(data.draw(st.integers(1, 8))).recommend([Query(known, 8 - len(seen))])[0]

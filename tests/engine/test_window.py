@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
 
@@ -88,9 +89,9 @@ def test_training_rows_hold_each_succession_exactly_once(lengths: list[int], lon
     pairs = [
         (int(a), int(b))
         for row, length in zip(rows.indices, rows.lengths, strict=True)
-        for a, b in zip(row[:length], row[1:length], strict=False)
+        for a, b in itertools.pairwise(row)
     ]
-    wanted = [(i, i + 1) for start, stop in zip(offsets, offsets[1:], strict=False) for i in range(start, stop - 1)]
+    wanted = [(i, i + 1) for start, stop in itertools.pairwise(offsets) for i in range(start, stop - 1)]
     assert sorted(pairs) == wanted
 
 

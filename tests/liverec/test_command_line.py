@@ -194,7 +194,7 @@ def test_a_damaged_bundle_is_not_served(tiny_bundle: Path, tmp_path: Path) -> No
         ({"REDIS_URL": "nonsense"}, ["REDIS_URL"]),
         ({"LIVEREC_WORKRES": "2"}, ["unknown setting LIVEREC_WORKRES", "LIVEREC_WORKERS"]),
         ({"LIVEREC_WORKERS": "0"}, ["LIVEREC_WORKERS", "greater than or equal to 1"]),
-        ({"LIVEREC_VAR": "/tmp/" + "x" * 120}, ["too long for a socket", "LIVEREC_VAR"]),  # noqa: S108
+        ({"LIVEREC_VAR": "/tmp/" + "x" * 120}, ["too long for a socket", "LIVEREC_VAR"]),
     ],
 )
 def test_a_wrong_environment_is_named(tiny_bundle: Path, environment: dict[str, str], words: list[str]) -> None:
