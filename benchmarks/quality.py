@@ -2,7 +2,8 @@
 
     python benchmarks/quality.py [--data ml-100k | FOLDER] [--seeds 1 2 3] [--judge PATH/judge.py]
 
-With --judge and a folder with a given split, an independent scorer reads the prediction files too, and any difference from our own metrics is an error.
+With --judge and a folder with a given split, an independent scorer reads the prediction files too, and any difference
+from our own metrics is an error.
 """
 
 from __future__ import annotations

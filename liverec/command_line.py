@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from app.server import Server
 from engine.errors import ConfigError, LiverecError
@@ -180,5 +181,6 @@ def main() -> None:
     try:
         cli()
     except LiverecError as error:
-        console.print(f"[red]liverec:[/red] {error}", soft_wrap=True, highlight=False, markup=True)
+        # A message may hold brackets, as in liverec[train]; they are not markup.
+        console.print(f"[red]liverec:[/red] {escape(str(error))}", soft_wrap=True, highlight=False)
         sys.exit(FAILURE)
