@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.dropout import PooledDropout
 from models.encoder import UserEncoder
 
 SECONDS_PER_DAY = 86_400.0
@@ -32,7 +33,7 @@ class SelfAttentionBlock(nn.Module):
         self.projection = nn.Linear(width, 3 * width)
         self.output = nn.Linear(width, width)
         self.expand, self.contract = nn.Linear(width, expansion * width), nn.Linear(expansion * width, width)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = PooledDropout(dropout)
 
     def forward(self, x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
         """Map [B,L,D] to [B,L,D]."""
@@ -78,7 +79,7 @@ class SASRec(UserEncoder):
         self.gap_projection = nn.Linear(2, width)
         self.blocks = nn.ModuleList(SelfAttentionBlock(width, heads, expansion, dropout) for _ in range(blocks))
         self.norm = nn.LayerNorm(width)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = PooledDropout(dropout)
         half = width // heads // 2
         self.register_buffer("frequencies", ROTARY_BASE ** (-torch.arange(half) / half), persistent=False)
         self.apply(_initialise)

@@ -69,7 +69,7 @@ class RetrieverConfig(StageConfig):
     """How many candidates are retrieved for the second stage."""
     continued_rate: float = Field(default=0.8, gt=0, le=1)
     """Share of learning_rate with which the final retriever goes on from the first one."""
-    epochs: int = Field(default=12, ge=1, le=10_000)
+    epochs: int = Field(default=10, ge=1, le=10_000)
     patience: int = Field(default=2, ge=1)
     learning_rate: float = Field(default=6e-3, gt=0, le=1)
     warmup_steps: int = Field(default=60, ge=0)
@@ -110,7 +110,7 @@ class RankerConfig(StageConfig):
     """How many of each user's newest training events are kept from the first retriever and teach the ranker."""
     most_lists: int = Field(default=20_000, ge=1)
     """How many of those events are used at most; drawn by the seed."""
-    first_epochs: int = Field(default=9, ge=1)
+    first_epochs: int = Field(default=8, ge=1)
     """Epochs of the first retriever, which has not seen the held-out events; the final one goes on from it."""
     negatives: int = Field(default=30, ge=1)
     """Candidates drawn from each list beside the right one."""
@@ -144,7 +144,7 @@ class TrainingConfig(Section):
     device: str = "cpu"
     """Where torch computes: "cpu", "cuda", "cuda:1"."""
     threads: int = Field(default=0, ge=0, le=1_024)
-    """CPU threads of torch; 0 takes one for each core."""
+    """CPU threads of torch; 0 takes half the cores, at least one (docs/decisions/0002)."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Precision of the matrix products in training."""
     validation_users: int = Field(default=5_000, ge=1)

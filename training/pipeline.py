@@ -53,7 +53,7 @@ class Pipeline:
     def run(self, folder: Path) -> Bundle:
         """Train, export, prove and publish; the folder appears only when all of it is done."""
         torch.manual_seed(self._config.seed)
-        torch.set_num_threads(self._config.threads or os.cpu_count() or 1)
+        torch.set_num_threads(self._config.threads or max((os.cpu_count() or 1) // 2, 1))
         statistics = ItemStatistics.of(self._interactions, self._interactions.columns, self._config)
         stages = self._train(statistics)
         return Assembly(self._preparation, self._config, statistics).bundle(stages).save(folder)
