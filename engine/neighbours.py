@@ -21,19 +21,15 @@ class NeighbourTable:
     def scores(self, history: Indices, candidates: Indices) -> Floats:
         """Return the summed weight from a row's history items [B,H] to each of its candidates [B,K] as [B,K].
 
-        The cost does not depend on the size of the catalogue. Candidates of a row must differ from each other.
+        Candidates of a row must differ from each other; -1 stands for none and scores 0.
         """
-        size = int(max(candidates.max(initial=0), self.indices.max(initial=0))) + 2
-        rows = np.arange(len(candidates))[:, None] * size
-        # Candidate -1 (none found) becomes key 0 of its row; items stand one higher.
-        keys = (rows + candidates + 1).ravel()
-        order = np.argsort(keys, kind="stable")
-        linked = (rows[:, :, None] + self.indices[history] + 1).ravel()
-        weights = self.weights[history].ravel()
-        place = np.minimum(np.searchsorted(keys, linked, sorter=order), len(keys) - 1)
-        met = keys[order[place]] == linked
-        return (
-            np.bincount(order[place[met]], weights[met], minlength=len(keys))
-            .reshape(candidates.shape)
-            .astype(np.float32)
-        )
+        return np.stack([self._row(*row) for row in zip(history, candidates, strict=True)])
+
+    def _row(self, history: Indices, candidates: Indices) -> Floats:
+        # Zeroed memory is only touched where something is looked up, so the cost hardly grows with the catalogue.
+        place = np.zeros(len(self.indices), dtype=np.int32)
+        found = candidates >= 0
+        place[candidates[found]] = np.flatnonzero(found) + 1
+        met = place[self.indices[history].ravel()]
+        sums = np.bincount(met, self.weights[history].ravel(), minlength=len(candidates) + 1)
+        return sums[1:].astype(np.float32)
