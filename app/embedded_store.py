@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 from redis import Redis
 from redis.exceptions import RedisError
 
+from app.parent import end_with_parent
 from engine.errors import StoreError
 
-START_SECONDS = 30.0
 STOP_SECONDS = 10.0
 LONGEST_SOCKET_PATH = 100
 """Unix sockets have paths of 107 bytes at most (Linux, unix(7))."""
 
 
 class EmbeddedStore:
-    """A context manager around a server process that listens on a unix socket only and writes before it answers."""
+    """A context manager around a server process that listens on a unix socket only and writes before it answers.
+
+    A lock on the folder, which the server holds as long as it lives, keeps a second server from the same files.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder.resolve() / "valkey"
@@ -44,19 +49,26 @@ class EmbeddedStore:
         if len(str(self._socket).encode()) > LONGEST_SOCKET_PATH:
             raise StoreError(f"{self._socket} is too long for a socket; set LIVEREC_VAR to a shorter folder")
         self._folder.mkdir(parents=True, exist_ok=True)
-        if self._answers():
-            raise StoreError(f"{self._socket} is in use; stop the other service, or set another LIVEREC_VAR")
-        with (self._folder / "valkey.log").open("ab") as log:
-            # A session of its own: Ctrl-C must reach the service first, and the store only when the service is done.
+        with ExitStack() as files:
+            lock = files.enter_context((self._folder / "lock").open("a"))
+            log = files.enter_context((self._folder / "valkey.log").open("ab"))
+            self._lock(lock)
             self._process = subprocess.Popen(
                 self._command(),
                 cwd=self._folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                # A session of its own: Ctrl-C must reach the service first, and the store when the service is done.
                 start_new_session=True,
+                pass_fds=(lock.fileno(),),
+                preexec_fn=end_with_parent,  # noqa: PLW1509 (no thread has been started yet)
             )
-        self._wait()
+        try:
+            self._wait(self._process)
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
         return self
 
     def __exit__(
@@ -71,6 +83,16 @@ class EmbeddedStore:
             self._process.kill()
             self._process.wait()
 
+    def _lock(self, lock: IO[str]) -> None:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StoreError(
+                f"{self._folder} is in use by another service; stop that one, or set another LIVEREC_VAR"
+            ) from None
+        # A socket that is left of a killed server would look like a running one.
+        self._socket.unlink(missing_ok=True)
+
     def _command(self) -> list[str]:
         options = {
             "port": "0",
@@ -84,12 +106,10 @@ class EmbeddedStore:
         }
         return [_executable(), *(part for name, value in options.items() for part in (f"--{name}", value))]
 
-    def _wait(self) -> None:
-        deadline = time.monotonic() + START_SECONDS
+    def _wait(self, process: subprocess.Popen[bytes]) -> None:
+        # No deadline: a server with a long log answers "loading" for as long as it reads it.
         while not self._answers():
-            died = self._process is not None and self._process.poll() is not None
-            if died or time.monotonic() > deadline:
-                self.__exit__(None, None, None)
+            if process.poll() is not None:
                 raise StoreError(f"the private store did not start; see {self._folder / 'valkey.log'}")
             time.sleep(0.01)
 

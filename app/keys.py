@@ -14,16 +14,20 @@ class Keys:
 
     log: str
     history: str
+    items: str
     version: str
     cache: str
-    _tag: str
+    _events: str
 
     @classmethod
     def of(cls, user_id: str, partitions: int) -> Keys:
         """Return the user's keys; the partition is a stable hash (CRC-32) of the id."""
         tag = f"{{p{zlib.crc32(user_id.encode()) % partitions}}}"
-        return cls(f"{tag}:log", f"{tag}:h:{user_id}", f"{tag}:v:{user_id}", f"{tag}:c:{user_id}", tag)
+        # The length keeps user "a:b" with event "c" apart from user "a" with event "b:c".
+        events = f"{tag}:e:{len(user_id)}:{user_id}:"
+        history, items, version, cache = (f"{tag}:{letter}:{user_id}" for letter in "hivc")
+        return cls(f"{tag}:log", history, items, version, cache, events)
 
     def event(self, event_id: str) -> str:
-        """Return the key of the marker that remembers an event_id."""
-        return f"{self._tag}:e:{event_id}"
+        """Return the key of the marker that remembers one of the user's event_ids."""
+        return self._events + event_id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import uuid
 
@@ -12,10 +13,14 @@ from app.problems import problem
 
 REQUEST_ID = "x-request-id"
 PRINTABLE = re.compile(r"[\x21-\x7e]{1,128}")
+logger = logging.getLogger("liverec")
 
 
 class RequestId:
-    """Gives back the client's X-Request-ID, or a new one where it sent none that is printable and short."""
+    """Gives back the client's X-Request-ID, or a new one where it sent none that is printable and short.
+
+    What nobody foresaw ends here: a 500 with the id, and the id with the traceback in the log.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -27,13 +32,23 @@ class RequestId:
             return
         given = Headers(scope=scope).get(REQUEST_ID, "")
         request_id = given if PRINTABLE.fullmatch(given) else uuid.uuid4().hex
+        started = False
 
         async def send_with_id(message: Message) -> None:
+            nonlocal started
             if message["type"] == "http.response.start":
+                started = True
                 MutableHeaders(scope=message)[REQUEST_ID] = request_id
             await send(message)
 
-        await self._app(scope, receive, send_with_id)
+        try:
+            await self._app(scope, receive, send_with_id)
+        except Exception:
+            logger.exception("unforeseen error in request %s", request_id)
+            if started:
+                raise
+            answer = problem(500, f"an unforeseen error; the log has it under X-Request-ID {request_id}")
+            await answer(scope, receive, send_with_id)
 
 
 class BodyLimit:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 
@@ -23,7 +22,6 @@ STATUS: dict[type[LiverecError], HTTPStatus] = {
     StoreError: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 Handler = Callable[[Request, Exception], Awaitable[Response]]
-logger = logging.getLogger("liverec")
 
 
 def problem(status: int, detail: str, headers: Mapping[str, str] | None = None, **members: object) -> Response:
@@ -39,7 +37,7 @@ def validation_problem(errors: list[ErrorDetails]) -> Response:
     fields = [
         {
             "field": ".".join(str(part) for part in error["loc"]) or "body",
-            "message": error["msg"],
+            "message": error["msg"].removeprefix("Value error, "),
             "value": f"{error.get('input')!r:.100}",
         }
         for error in errors[:20]
@@ -53,13 +51,12 @@ def install_problems(app: FastAPI) -> None:
     app.exception_handler(LiverecError)(_foreseen)
     app.exception_handler(RequestValidationError)(_invalid)
     app.exception_handler(HTTPException)(_http)
-    app.exception_handler(Exception)(_unforeseen)
 
 
 async def _foreseen(_request: Request, error: LiverecError) -> Response:
     status = STATUS.get(type(error), HTTPStatus.INTERNAL_SERVER_ERROR)
     headers = {"Retry-After": RETRY_SECONDS} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
-    return problem(status, str(error), headers)
+    return problem(status, str(error), headers, **error.members)
 
 
 async def _invalid(_request: Request, error: RequestValidationError) -> Response:
@@ -68,8 +65,3 @@ async def _invalid(_request: Request, error: RequestValidationError) -> Response
 
 async def _http(request: Request, error: HTTPException) -> Response:
     return problem(error.status_code, f"{request.method} {request.url.path}: {error.detail}", error.headers)
-
-
-async def _unforeseen(_request: Request, error: Exception) -> Response:
-    logger.error("unforeseen error", exc_info=error)
-    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "an unforeseen error; it is in the log under this X-Request-ID")

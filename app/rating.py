@@ -6,7 +6,7 @@ import time
 import uuid
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 
 from engine.errors import QueryError
 from engine.events import MAX_ID_BYTES, RATING, Event
@@ -28,7 +28,12 @@ def check_id(value: str) -> str:
     return value
 
 
-ExternalId = Annotated[str, AfterValidator(check_id)]
+def spell_integer(value: object) -> object:
+    """Return an integer id as text; everything else as it is, for the next check to judge."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+ExternalId = Annotated[str, BeforeValidator(spell_integer), AfterValidator(check_id)]
 
 
 class Rating(BaseModel):
@@ -37,7 +42,6 @@ class Rating(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         frozen=True,
-        coerce_numbers_to_str=True,
         json_schema_extra={"examples": [{"user_id": "42", "item_id": "50", "rating": 5}]},
     )
 
@@ -57,14 +61,21 @@ class Rating(BaseModel):
         low, high = window.rating_scale
         if not low <= self.rating <= high:
             raise QueryError(f"rating: {self.rating:g} of item {self.item_id!r} is outside the scale {low:g}..{high:g}")
-        timestamp = time.time() if self.timestamp is None else self.timestamp
+        now = time.time()
+        timestamp = now if self.timestamp is None else self.timestamp
         if timestamp > latest:
             raise QueryError(f"timestamp: {timestamp:.0f} lies in the future; send unix seconds, or none for now")
         event_id, led_by = self.event_id or uuid.uuid4().hex, self.recommendation_id or ""
-        return Event(self.user_id, self.item_id, RATING, self.rating, timestamp, event_id, led_by)
+        # A fast clock is forgiven but not kept, or the next rating would count as the older one.
+        return Event(self.user_id, self.item_id, RATING, self.rating, min(timestamp, now), event_id, led_by)
 
 
 RATINGS = TypeAdapter(Annotated[list[Rating], Field(min_length=1, max_length=MAX_RATINGS)])
+
+
+def parse_ratings(body: bytes) -> list[Rating]:
+    """Read one rating or a list of them; raises pydantic's ValidationError."""
+    return RATINGS.validate_json(body) if body.lstrip()[:1] == b"[" else [Rating.model_validate_json(body)]
 
 
 class RatingReceipt(BaseModel):
@@ -75,6 +86,6 @@ class RatingReceipt(BaseModel):
     duplicates: int
     """Ratings whose event_id was known already."""
     versions: dict[str, int]
-    """The history_version of each user after the ratings."""
+    """The history_version of each user after these ratings; for a repeated one what was answered first."""
     unknown_items: list[str]
     """Rated items that the model does not know: kept and left out of answers, but no help in choosing others yet."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from typing import Annotated
+from urllib.parse import unquote_to_bytes
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from pydantic import ValidationError
@@ -11,7 +12,7 @@ from starlette.background import BackgroundTask
 
 from app.answer import Answer
 from app.problems import MEDIA_TYPE, validation_problem
-from app.rating import RATINGS, ExternalId, Rating, RatingReceipt
+from app.rating import ExternalId, Rating, RatingReceipt, parse_ratings
 from app.serving import Serving
 from engine.errors import QueryError
 from engine.recommender import MAX_ITEMS
@@ -37,6 +38,7 @@ Service = Annotated[Serving, Depends(serving_of)]
     tags=["recommend"],
 )
 async def recommend(
+    request: Request,
     serving: Service,
     user_id: Annotated[ExternalId, Path(description="Any id; slashes and Unicode are fine", examples=["42"])],
     n: Annotated[int, Query(ge=1, le=MAX_ITEMS, description="How many items")] = 10,
@@ -46,6 +48,7 @@ async def recommend(
     What the user has rated is left out. An unknown user gets the popular items (`source` says so).
     """
     started = time.perf_counter()
+    _check_encoding(request)
     served = await serving.recommend(user_id, n)
     serving.metrics.seconds.labels("recommend").observe(time.perf_counter() - started)
     headers = {"X-Cache": served.cache, "Cache-Control": "no-store"}
@@ -90,7 +93,7 @@ async def rate(
     """Rate one item, or a list of up to 1,000. Answers when the ratings are on disk; the next GET counts them."""
     started = time.perf_counter()
     try:
-        ratings = RATINGS.validate_json(_as_list(await request.body()))
+        ratings = parse_ratings(await request.body())
     except ValidationError as error:
         return validation_problem(error.errors(include_url=False, include_context=False))
     receipt = await serving.rate(_with_key(ratings, idempotency_key))
@@ -98,12 +101,14 @@ async def rate(
     return Response(receipt.model_dump_json(), media_type=JSON)
 
 
+@router.head("/health/live", include_in_schema=False)
 @router.get("/health/live", tags=["health"])
 async def live() -> dict[str, str]:
     """The process runs."""
     return {"status": "live"}
 
 
+@router.head("/health/ready", include_in_schema=False)
 @router.get("/health/ready", responses={503: {"description": "Not ready", **PROBLEM}}, tags=["health"])
 async def ready(serving: Service) -> dict[str, str]:
     """The bundle has proven itself and the store answers."""
@@ -117,8 +122,13 @@ async def metrics(serving: Service) -> Response:
     return Response(serving.metrics.render(), media_type="text/plain; version=0.0.4")
 
 
-def _as_list(body: bytes) -> bytes:
-    return b"[" + body + b"]" if body.lstrip()[:1] == b"{" else body
+def _check_encoding(request: Request) -> None:
+    # What is no UTF-8 reaches us with replacement characters: different bytes would become one user.
+    raw = request.scope.get("raw_path", b"")
+    try:
+        unquote_to_bytes(raw).decode()
+    except UnicodeDecodeError as error:
+        raise QueryError(f"user_id: {raw!r:.100} is no UTF-8 ({error.reason}); percent-encode UTF-8") from error
 
 
 def _with_key(ratings: list[Rating], key: str | None) -> list[Rating]:

@@ -6,7 +6,9 @@ import asyncio
 import http.client
 import os
 import shutil
+import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -42,11 +44,14 @@ class Server:
     @property
     def url(self) -> str:
         """Where the service will be."""
-        return f"http://{self.settings.host}:{self.settings.port}"
+        host = f"[{self.settings.host}]" if ":" in self.settings.host else self.settings.host
+        return f"http://{host}:{self.settings.port}"
 
     def run(self, prepare: Callable[[str], None] | None = None, announce: Announce | None = None) -> None:
         """Serve. `prepare` gets the store's URL before the start, `announce` the service's once it is ready."""
-        self._check_port()
+        self.check_address()
+        # uvicorn raises SIGTERM again when it is done: without this the process would end before its store is stopped.
+        signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
         with ExitStack() as stack:
             settings = self.settings
             if settings.redis_url is None:
@@ -59,14 +64,21 @@ class Server:
                 threading.Thread(target=self._announce, args=(announce,), daemon=True).start()
             _serve(settings)
 
-    def _check_port(self) -> None:
-        with socket.socket() as probe:
+    def check_address(self) -> None:
+        """Raise ConfigError unless the service can listen where it should."""
+        host, port = self.settings.host, self.settings.port
+        try:
+            family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        except OSError as error:
+            raise ConfigError(f"LIVEREC_HOST is {host!r}, which is no address ({error.strerror})") from error
+        with socket.socket(family, kind, protocol) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind((self.settings.host, self.settings.port))
+                probe.bind(address)
             except OSError as error:
-                address = f"{self.settings.host}:{self.settings.port}"
-                raise ConfigError(f"cannot listen on {address} ({error.strerror}); choose another --port") from error
+                raise ConfigError(
+                    f"cannot listen on {host}:{port} ({error.strerror}); choose another --port"
+                ) from error
 
     def _announce(self, announce: Announce) -> None:
         deadline = time.monotonic() + READY_SECONDS

@@ -10,7 +10,9 @@ from importlib import metadata
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
+from app.admission import Admission
 from app.middleware import BodyLimit, RequestId
+from app.parent import end_with_parent
 from app.problems import install_problems
 from app.routes import router
 from app.serving import Serving
@@ -28,6 +30,9 @@ Proven = tuple[Bundle, Recommender]
 
 def create_app(settings: Settings | None = None, proven: Proven | None = None) -> FastAPI:
     """Return the app; what is not given is read from the environment and opened, as each worker process does."""
+    if settings is None:
+        # This is a worker process, which must not outlive the one that started it.
+        end_with_parent()
     chosen = settings or Settings.read()
     # Swagger and ReDoc come from the package, not from a CDN: /docs works behind any firewall.
     app: FastAPI = FastAPIOffline(
@@ -35,10 +40,12 @@ def create_app(settings: Settings | None = None, proven: Proven | None = None) -
         version=metadata.version("liverec"),
         description=DESCRIPTION,
         lifespan=_lifespan(chosen, proven),
+        redirect_slashes=False,
     )
     app.include_router(router)
     install_problems(app)
     app.add_middleware(BodyLimit, most=chosen.max_body_bytes)
+    app.add_middleware(Admission, most=chosen.max_concurrency)
     app.add_middleware(RequestId)
     return app
 

@@ -11,10 +11,10 @@ from app.answer import encode_answer, timed
 from app.metrics import Metrics
 from app.rating import Rating, RatingReceipt
 from app.settings import Settings
-from app.store import Outcome, Store
+from app.store import Outcome, Store, Written
 from engine.bundle import Bundle
 from engine.errors import ConflictError, StoreError
-from engine.events import History
+from engine.events import Event, History
 from engine.recommender import Query, Recommender
 
 STORE_UNREACHABLE = "store_unreachable"
@@ -52,7 +52,7 @@ class Serving:
         if state.cached is not None:
             self.metrics.answers.labels("cached", "hit", "").inc()
             return Served(timed(state.cached, time.perf_counter() - started), "hit")
-        recommendation = self._recommender.recommend([Query(state.history, n)])[0]
+        recommendation = self._recommender.recommend([Query(state.history, n, state.seen)])[0]
         encoded = encode_answer(user_id, recommendation, self._recommender.items, self.model_version, state.version)
         self.metrics.answers.labels(recommendation.source, "miss", "").inc()
         keep = encoded if self._settings.cache_seconds else None
@@ -71,19 +71,22 @@ class Serving:
         """Write ratings; returns when they are on disk. All are checked before any is written."""
         latest = time.time() + self._settings.clock_skew_seconds
         events = [rating.event(self._recommender.window, latest) for rating in ratings]
-        written = await self.store.write(events)
+        try:
+            written = await self.store.write(events)
+        except StoreError as error:
+            # With these ids the client can repeat the ratings, and none will count twice.
+            raise StoreError(str(error), event_ids=[event.event_id for event in events]) from error
         outcomes = Counter(each.outcome for each in written)
         for outcome, count in outcomes.items():
             self.metrics.events.labels(outcome.name.lower()).inc(count)
-        for event, each in zip(events, written, strict=True):
-            if each.outcome is Outcome.CONFLICT:
-                raise ConflictError(f"event_id {event.event_id!r} was used before for another rating; send a new one")
         versions: dict[str, int] = {}
         for event, each in zip(events, written, strict=True):
             versions[event.user_id] = max(each.version, versions.get(event.user_id, 0))
         known = self._recommender.items.vocabulary
         unknown = sorted({event.item_id for event in events if event.item_id not in known})
         accepted, duplicates = outcomes[Outcome.WRITTEN], outcomes[Outcome.DUPLICATE]
+        if outcomes[Outcome.CONFLICT]:
+            raise _conflict(events, written, accepted=accepted, duplicates=duplicates, versions=versions)
         return RatingReceipt(accepted=accepted, duplicates=duplicates, versions=versions, unknown_items=unknown)
 
     def _degraded(self, user_id: str, n: int, started: float) -> Served:
@@ -92,3 +95,14 @@ class Serving:
         items = self._recommender.items
         encoded = encode_answer(user_id, recommendation, items, self.model_version, None, STORE_UNREACHABLE)
         return Served(timed(encoded, time.perf_counter() - started), "miss")
+
+
+def _conflict(events: Sequence[Event], written: Sequence[Written], **receipt: object) -> ConflictError:
+    pairs = zip(events, written, strict=True)
+    ids = [event.event_id for event, each in pairs if each.outcome is Outcome.CONFLICT]
+    return ConflictError(
+        f"event_id {ids[0]!r} was used before for another rating of that user; send those in `conflicts` with new ids,"
+        " the others are done",
+        conflicts=ids,
+        **receipt,
+    )

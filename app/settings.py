@@ -27,7 +27,7 @@ class Settings(BaseSettings):
     """Where the private server keeps its files."""
     host: str = "127.0.0.1"
     """Address to listen on."""
-    port: int = Field(default=8000, ge=0, le=65_535)
+    port: int = Field(default=8000, ge=1, le=65_535)
     """Port to listen on."""
     workers: int = Field(default=1, ge=1, le=256)
     """Processes; each serves on one core."""
@@ -39,8 +39,8 @@ class Settings(BaseSettings):
     """How long an answer is cached at most; a rating drops it at once. 0 switches the cache off."""
     dedupe_seconds: int = Field(default=604_800, ge=60)
     """How long an event_id is remembered."""
-    store_connections: int = Field(default=8, ge=1, le=1_000)
-    """Connections of each worker to the store."""
+    max_concurrency: int = Field(default=64, ge=1, le=10_000)
+    """Requests that a worker has under way at most, each with a connection to the store; others get 429 at once."""
     store_timeout_seconds: float = Field(default=1.0, gt=0, le=60)
     """How long the store may take before it counts as unreachable."""
     allow_volatile: bool = False

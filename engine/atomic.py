@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from engine.errors import ConfigError
+
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file under a temporary name, flush it to disk, rename it into place."""
@@ -33,8 +35,8 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Give a temporary folder beside `path`; on success it is flushed and takes the place of `path`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Give a temporary folder beside `path`; on success it is flushed and renamed to `path`, which must not exist."""
+    check_target(path)
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
         yield temporary
@@ -42,21 +44,21 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             _flush(each)
         _flush(temporary)
         temporary.chmod(0o755)
-        _replace_folder(temporary, path)
+        temporary.rename(path)
         _flush(path.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _replace_folder(new: Path, path: Path) -> None:
-    # A folder cannot be renamed over one that has files in it, so the old one steps aside first.
-    if not path.exists():
-        new.rename(path)
-        return
-    aside = path.with_name(f".{path.name}.old.{os.getpid()}")
-    path.rename(aside)
-    new.rename(path)
-    shutil.rmtree(aside)
+def check_target(path: Path) -> None:
+    """Raise ConfigError, before long work, unless a new folder can be made under this name."""
+    if path.exists() or path.is_symlink():
+        raise ConfigError(f"{path} exists; choose another name, or delete it first")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written ({error.strerror}); choose another name") from error
 
 
 def _flush(path: Path) -> None:

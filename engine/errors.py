@@ -15,7 +15,14 @@ Every message names the value that is wrong and what to do about it.
 
 
 class LiverecError(Exception):
-    """Any failure that liverec foresees; the command line prints it without a traceback."""
+    """Any failure that liverec foresees; the command line prints it without a traceback.
+
+    `members` are further facts for programs: over HTTP they join the problem document.
+    """
+
+    def __init__(self, message: str, **members: object) -> None:
+        super().__init__(message)
+        self.members = members
 
 
 class ConfigError(LiverecError):

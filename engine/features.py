@@ -54,12 +54,7 @@ def linked(table: str, newest: int | None = None) -> Callable[[ItemTable, Candid
     """Return the feature: summed weight from the window's (newest) events to the candidate, in a neighbour table."""
 
     def feature(items: ItemTable, candidates: Candidates) -> Floats:
-        batch = candidates.batch
-        width = batch.indices.shape[1]
-        first = np.maximum(batch.lengths - (newest or width), 0)[:, None]
-        positions = first + np.arange(min(newest or width, width))
-        chosen = np.take_along_axis(batch.indices, np.minimum(positions, width - 1), axis=1)
-        history = np.where(positions < batch.lengths[:, None], chosen, items.vocabulary.padding_index)
+        history = candidates.batch.newest(newest, items.vocabulary.padding_index)
         return items.neighbours[table].scores(history, candidates.indices)
 
     return feature

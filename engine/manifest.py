@@ -36,7 +36,9 @@ class DataSection(Section):
     users: int
     items: int
     digest: str
-    """sha256 over the training events."""
+    """sha256 over the events of train, valid and test."""
+    cleaning: dict[str, Any]
+    """The rules by which the events were cleaned."""
 
 
 class RetrieverSection(Section):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from engine.events import History
+from engine.events import RATING, History
 from engine.items import ItemTable
 
 Floats = npt.NDArray[np.float32]
@@ -38,7 +38,9 @@ class RatingPredictor:
         return known
 
     def _user_bias(self, history: History) -> float:
-        rated = [(event.item_id, event.value) for event in history.events if event.value is not None]
+        rated = [
+            (event.item_id, event.value) for event in history.events if event.kind == RATING and event.value is not None
+        ]
         if not rated:
             return 0.0
         indices = self._items.vocabulary.indices_of(item_id for item_id, _ in rated)

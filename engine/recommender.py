@@ -115,6 +115,11 @@ class Recommender:
         indices, scores = self._search(user_vectors, excluded, depth)
         return Candidates(batch, user_vectors, indices, scores)
 
+    def candidates_for(self, histories: Sequence[History], depth: int) -> Candidates:
+        """Return the best `depth` items that each history has not seen."""
+        columns = self.window.columns(histories, self.items)
+        return self.candidates(columns, [self._known(history.seen()) for history in histories], depth)
+
     def popular(self, query: Query) -> Recommendation:
         """Return the most popular items that the query does not exclude: an answer that needs no history."""
         return self._answer(query, np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32), POPULAR)
@@ -142,7 +147,10 @@ class Recommender:
         ]
 
     def _excluded(self, query: Query) -> Indices:
-        indices = self.items.vocabulary.indices_of(query.history.seen() | query.exclude)
+        return self._known(query.history.seen() | query.exclude)
+
+    def _known(self, item_ids: frozenset[str]) -> Indices:
+        indices = self.items.vocabulary.indices_of(item_ids)
         return indices[indices >= 0]
 
     def _search(self, user_vectors: Floats, excluded: Sequence[Indices], depth: int) -> tuple[Indices, Floats]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ from engine.items import ItemTable
 
 Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
+Weight = Annotated[float, Field(ge=0, le=1)]
 SECONDS_PER_DAY = 86_400.0
 
 
@@ -41,6 +43,12 @@ class IndexBatch:
     ages: Floats
     lengths: Indices
 
+    def only(self, rows: Indices) -> IndexBatch:
+        """Return some of the rows, no wider than the longest of them."""
+        lengths = self.lengths[rows]
+        width = max(int(lengths.max(initial=0)), 1)
+        return IndexBatch(self.indices[rows, :width], self.values[rows, :width], self.ages[rows, :width], lengths)
+
 
 @dataclass(frozen=True, slots=True)
 class HistoryBatch:
@@ -55,47 +63,55 @@ class HistoryBatch:
     ages: Floats
     lengths: Indices
 
+    def newest(self, count: int | None, padding_index: int) -> Indices:
+        """Return the indices of the newest `count` events of each row (all, if None), right-padded."""
+        width = self.indices.shape[1]
+        count = min(count or width, width)
+        positions = np.maximum(self.lengths - count, 0)[:, None] + np.arange(count)
+        chosen = np.take_along_axis(self.indices, np.minimum(positions, width - 1), axis=1)
+        return np.where(positions < self.lengths[:, None], chosen, padding_index)
+
 
 class HistoryWindow(BaseModel):
     """How a history becomes the input of a network; part of the bundle, so that training and service agree."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    max_length: int = Field(default=200, ge=1, le=10_000)
+    max_length: int = Field(default=128, ge=1, le=10_000)
     """How many of the newest events a network sees."""
     rating_scale: tuple[float, float] = (1.0, 5.0)
     """The lowest and the highest rating of the data; they become 0 and 1."""
-    event_weights: dict[str, float] = Field(default_factory=lambda: {"view": 1.0})
+    event_weights: dict[str, Weight] = Field(default_factory=lambda: {"view": 1.0})
     """The value in 0..1 of each kind of event that carries no rating."""
+    has_clock: bool = True
+    """Whether timestamps are times; if not they only give the order, and all ages are 0."""
 
-    def value_of(self, event: Event) -> float:
-        """Return the event's value in 0..1; raises DataError for a kind that has no weight."""
-        if event.value is not None:
-            low, high = self.rating_scale
-            return float(min(max((event.value - low) / (high - low), 0.0), 1.0))
-        if event.kind not in self.event_weights:
-            raise DataError(
-                f"event kind {event.kind!r} has no weight; known kinds: {RATING} and {sorted(self.event_weights)}"
-            )
-        return self.event_weights[event.kind]
+    def knows(self, event: Event) -> bool:
+        """Return whether the event has a value; one without counts as seen but not in a network."""
+        return event.value is not None if event.kind == RATING else event.kind in self.event_weights
 
     def values_of(self, kinds: npt.NDArray[np.str_], ratings: npt.NDArray[np.float64]) -> Floats:
-        """Return the values in 0..1 of many events at once; a rating is NaN where there is none."""
+        """Return the values in 0..1 of events [E]; raises DataError for a kind that has no weight."""
         names, codes = np.unique(kinds, return_inverse=True)
-        sample = [Event("", "", str(name), None, 0.0) for name in names]
-        weights = [0.0 if event.kind == RATING else self.value_of(event) for event in sample]
+        if unknown := [str(name) for name in names if name != RATING and name not in self.event_weights]:
+            raise DataError(
+                f"event kind {unknown[0]!r} has no weight, only {sorted(self.event_weights)} have; state one with"
+                f" --set window.event_weights.{unknown[0]}=0.5"
+            )
+        weights = np.array([self.event_weights.get(str(name), 0.0) for name in names] or [0.0])
         low, high = self.rating_scale
         scaled = np.clip((ratings - low) / (high - low), 0.0, 1.0)
-        implicit = np.asarray(weights, dtype=np.float64)[codes] if len(names) else scaled
-        return np.where(np.isnan(ratings), implicit, scaled).astype(np.float32)
+        return np.where(kinds == RATING, scaled, weights[codes] if len(codes) else 0.0).astype(np.float32)
 
     def columns(self, histories: Sequence[History], items: ItemTable) -> HistoryColumns:
-        """Look histories up in the item table; events with items it does not know are left out."""
-        events = [event for history in histories for event in history.events]
-        owners = np.repeat(np.arange(len(histories)), [len(history.events) for history in histories])
+        """Look histories up in the item table; events of unknown items or kinds are left out."""
+        known_kinds = [[event for event in history.events if self.knows(event)] for history in histories]
+        events = [event for each in known_kinds for event in each]
+        owners = np.repeat(np.arange(len(histories)), [len(each) for each in known_kinds])
         item_index = items.vocabulary.indices_of(event.item_id for event in events)
         known = item_index >= 0
-        value = np.fromiter((self.value_of(event) for event in events), dtype=np.float32, count=len(events))
+        ratings = np.fromiter((event.value or 0.0 for event in events), dtype=np.float64, count=len(events))
+        value = self.values_of(np.array([event.kind for event in events], dtype=str), ratings)
         timestamp = np.fromiter((event.timestamp for event in events), dtype=np.float64, count=len(events))
         counts = np.bincount(owners[known], minlength=len(histories))
         return HistoryColumns(item_index[known], value[known], timestamp[known], offsets_of(counts))
@@ -104,7 +120,7 @@ class HistoryWindow(BaseModel):
         """Return the newest `max_length` events of each user, one row a user."""
         ends = columns.offsets[1:]
         starts = np.maximum(columns.offsets[:-1], ends - self.max_length)
-        return _rows(columns, starts, ends, padding_index)
+        return self._rows(columns, starts, ends, padding_index)
 
     def every(
         self, columns: HistoryColumns, padding_index: int, random: np.random.Generator | None = None
@@ -124,34 +140,33 @@ class HistoryWindow(BaseModel):
         lasts = columns.offsets[1:][owner]
         ends = np.where(piece == 0, lasts, lasts - first[owner] - (piece - 1) * stride)
         starts = np.maximum(columns.offsets[:-1][owner], lasts - first[owner] - piece * stride - 1)
-        return _rows(columns, starts, ends, padding_index)
+        return self._rows(columns, starts, ends, padding_index)
 
     def batch(self, columns: HistoryColumns, items: ItemTable) -> HistoryBatch:
         """Return what a network reads for these histories."""
         rows = self.newest(columns, items.vocabulary.padding_index)
         return HistoryBatch(rows.indices, items.gather(rows.indices), rows.values, rows.ages, rows.lengths)
 
+    def _rows(self, columns: HistoryColumns, starts: Indices, ends: Indices, padding_index: int) -> IndexBatch:
+        lengths = ends - starts
+        # A network of length zero has no defined shape: an empty history is one row of padding.
+        width = max(int(lengths.max(initial=0)), 1)
+        positions = starts[:, None] + np.arange(width)
+        inside = positions < ends[:, None]
+        positions = np.where(inside, positions, 0)
+        if not len(columns.item_index):
+            blank = np.zeros(positions.shape, dtype=np.float32)
+            return IndexBatch(np.full(positions.shape, padding_index, dtype=np.int64), blank, blank.copy(), lengths)
+        newest = columns.timestamp[np.maximum(ends - 1, 0)]
+        ages = (newest[:, None] - columns.timestamp[positions]) / SECONDS_PER_DAY * self.has_clock
+        return IndexBatch(
+            np.where(inside, columns.item_index[positions], padding_index),
+            np.where(inside, columns.value[positions], 0.0).astype(np.float32),
+            np.where(inside, ages, 0.0).astype(np.float32),
+            lengths,
+        )
+
 
 def offsets_of(counts: npt.NDArray[np.integer]) -> Indices:
     """Return the B+1 borders of B runs of the given lengths."""
     return np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
-
-
-def _rows(columns: HistoryColumns, starts: Indices, ends: Indices, padding_index: int) -> IndexBatch:
-    lengths = ends - starts
-    # A network of length zero has no defined shape: an empty history is one row of padding.
-    width = max(int(lengths.max(initial=0)), 1)
-    positions = starts[:, None] + np.arange(width)
-    inside = positions < ends[:, None]
-    positions = np.where(inside, positions, 0)
-    if not len(columns.item_index):
-        blank = np.zeros(positions.shape, dtype=np.float32)
-        return IndexBatch(np.full(positions.shape, padding_index, dtype=np.int64), blank, blank.copy(), lengths)
-    newest = columns.timestamp[np.maximum(ends - 1, 0)]
-    ages = (newest[:, None] - columns.timestamp[positions]) / SECONDS_PER_DAY
-    return IndexBatch(
-        np.where(inside, columns.item_index[positions], padding_index),
-        np.where(inside, columns.value[positions], 0.0).astype(np.float32),
-        np.where(inside, ages, 0.0).astype(np.float32),
-        lengths,
-    )

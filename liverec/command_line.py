@@ -50,7 +50,6 @@ Cache = Annotated[Path, typer.Option(help="Where fetched and unpacked data is ke
 
 DEFAULT_BUNDLE = Path("bundles/demo")
 DEFAULT_CACHE = Path("var/data")
-DEFAULT_VAR = Path("var")
 
 
 @cli.command()
@@ -76,10 +75,9 @@ def train(
     config: Configs = None,
     setting: Sets = None,
     cache: Cache = DEFAULT_CACHE,
-    replace: Annotated[bool, typer.Option("--replace", help="Write over a bundle that is there.")] = False,
 ) -> None:
     """Train a retriever and a ranker, and write the bundle that `liverec serve` opens."""
-    _offline().train(source, out, items, column or [], config or [], setting or [], cache, replace=replace)
+    _offline().train(source, out, items, column or [], config or [], setting or [], cache)
 
 
 @cli.command()
@@ -183,4 +181,8 @@ def main() -> None:
     except LiverecError as error:
         # A message may hold brackets, as in liverec[train]; they are not markup.
         console.print(f"[red]liverec:[/red] {escape(str(error))}", soft_wrap=True, highlight=False)
+        sys.exit(FAILURE)
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        console.print(f"[red]liverec:[/red] {escape(place)}{error.strerror or error}", soft_wrap=True, highlight=False)
         sys.exit(FAILURE)

@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.request import urlopen
 
 from rich.console import Console
+from rich.markup import escape
 
 from app.server import Server
 from engine.errors import LiverecError
@@ -21,6 +22,7 @@ console = Console(stderr=True)
 def demo(port: int, workers: int, cache: Path) -> None:
     """Train unless a bundle is there, put the histories into the store, serve, and say what to try."""
     server = Server.of({"port": port, "workers": workers})
+    server.check_address()
     options = ["--cache", str(cache)]
     bundle = server.settings.bundle
     if bundle.exists():
@@ -37,7 +39,9 @@ def announce(url: str) -> None:
     rating = json.dumps({"user_id": USER_ID, "item_id": best["item_id"], "rating": 5})
     title = best["metadata"].get("title", best["item_id"])
     console.print(f"\n[b]liverec is up at {url}[/b] (docs: {url}/docs)")
-    console.print(f"User {USER_ID} is recommended {title!r} first. Rate it, and see the very next answer change:\n")
+    console.print(
+        f"User {USER_ID} is recommended {escape(repr(title))} first. Rate it, and see the very next answer change:\n"
+    )
     sys.stdout.write(
         f"curl -s '{url}/recommend/{USER_ID}?n=3'\n"
         f"curl -s {url}/rate -H 'content-type: application/json' -d '{rating}'\n"

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from app.settings import Settings
 from app.store import Store
-from engine.atomic import write_atomically
+from engine.atomic import check_target, write_atomically
 from engine.bundle import Bundle
 from engine.errors import ConfigError, DataError
 from training.baselines import ease_metrics, popularity_metrics
@@ -51,6 +51,8 @@ def data(
     """Clean a data set and say what was wrong with it."""
     rules = load_config(config, _pairs("--set", setting)).cleaning
     dataset = _open(source, items, column, cache)
+    if dataset.items is not None:
+        console.print(f"{dataset.items.collect().height:,} items are described")
     for part, frame in dataset.parts.items():
         cleaned, report = clean(frame, rules)
         console.print(report.table())
@@ -69,12 +71,9 @@ def train(
     config: Sequence[Path],
     setting: Texts,
     cache: Path,
-    *,
-    replace: bool,
 ) -> None:
     """Train and write a bundle."""
-    if out.exists() and not replace:
-        raise ConfigError(f"{out} exists; choose another --out, or say --replace")
+    check_target(out)
     chosen = load_config(config, _pairs("--set", setting))
     started = time.perf_counter()
     preparation = _prepare(_open(source, items, column, cache), chosen)
@@ -130,9 +129,9 @@ def recommend(
     """Recommend to all users of some event files."""
     check_format(out)
     opened = Bundle.open(bundle)
-    known = _histories(histories, column, cache)
+    known = _histories(opened, histories, column, cache)
     if pairs is not None:
-        wanted = pl.concat(_open(str(pairs), None, column, cache).parts.values()).collect()
+        wanted = _complete(pairs, pl.concat(_open(str(pairs), None, column, cache).parts.values()).collect())
         table = predicted_ratings(opened, known, wanted)
     else:
         user_ids = known["user_id"].unique(maintain_order=True).to_list()
@@ -145,7 +144,7 @@ def recommend(
 def export(histories: Sequence[Path], out: Path, bundle: Path, column: Texts, cache: Path) -> None:
     """Write user and item vectors."""
     opened = Bundle.open(bundle)
-    users = user_vectors(opened, _histories(histories, column, cache))
+    users = user_vectors(opened, _histories(opened, histories, column, cache))
     write_table(users, out / "user_vectors.parquet")
     write_table(item_vectors(opened), out / "item_vectors.parquet")
     console.print(f"{len(users):,} user vectors and {len(opened.items):,} item vectors are in {out}")
@@ -182,8 +181,11 @@ def _cleaned(dataset: Dataset, rules: CleaningRules) -> pl.DataFrame:
     return joined([clean(frame, rules)[0] for frame in dataset.parts.values()])
 
 
-def _histories(paths: Sequence[Path], column: Texts, cache: Path) -> pl.DataFrame:
-    return joined([_cleaned(_open(str(path), None, column, cache), CleaningRules()) for path in paths])
+def _histories(bundle: Bundle, paths: Sequence[Path], column: Texts, cache: Path) -> pl.DataFrame:
+    # The bundle's own rules; but a history is not too short to be answered.
+    rules = bundle.manifest.data.cleaning | {"min_user_events": 1, "min_item_events": 1}
+    events = [_cleaned(_open(str(path), None, column, cache), CleaningRules(**rules)) for path in paths]
+    return joined(events)
 
 
 def _pairs(option: str, texts: Texts) -> dict[str, str]:
@@ -204,3 +206,10 @@ def _metrics_table(title: str, rows: Mapping[str, Mapping[str, float]]) -> Table
     for label, metrics in rows.items():
         table.add_row(label, *(f"{metrics[name]:.4f}" if name in metrics else "-" for name in SHOWN))
     return table
+
+
+def _complete(path: Path, pairs: pl.DataFrame) -> pl.DataFrame:
+    empty = pairs.filter(pl.any_horizontal(pl.col("user_id", "item_id").fill_null("") == ""))
+    if len(empty):
+        raise DataError(f"{path}, row {empty['row'][0]}: user_id or item_id is empty; every pair needs both")
+    return pairs

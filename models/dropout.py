@@ -18,6 +18,8 @@ class PooledDropout(nn.Module):
 
     def __init__(self, rate: float) -> None:
         super().__init__()
+        if not 0 <= rate < 1:
+            raise ValueError(f"dropout is {rate}; it must be at least 0 and below 1")
         self.rate = rate
         kept = (torch.rand(POOL if rate else 1) >= rate).float() / (1 - rate)
         self.register_buffer("pool", kept, persistent=False)

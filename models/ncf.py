@@ -27,6 +27,8 @@ class NCF(nn.Module):
 
     def __init__(self, width: int, features: int, hidden: int = 64, dropout: float = 0.2) -> None:
         super().__init__()
+        if hidden < 2 or not 0 <= dropout < 1:
+            raise ValueError(f"hidden {hidden} must be at least 2, and dropout {dropout} at least 0 and below 1")
         self.register_buffer("center", torch.zeros(features))
         self.register_buffer("scale", torch.ones(features))
         self.gmf = nn.Linear(width, 1, bias=False)

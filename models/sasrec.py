@@ -72,6 +72,8 @@ class SASRec(UserEncoder):
         dropout: float = 0.25,
     ) -> None:
         super().__init__()
+        if width % (2 * heads) or min(width, heads, blocks, expansion) < 1:
+            raise ValueError(f"width {width} must be a multiple of 2 x {heads} heads, blocks and expansion at least 1")
         self.width = width
         self.items = nn.Embedding(item_count, width)
         self.item_bias = nn.Parameter(torch.zeros(item_count))

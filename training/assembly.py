@@ -125,6 +125,7 @@ class Assembly:
             users=train["user_id"].n_unique(),
             items=len(self._preparation.vocabulary),
             digest=self._preparation.digest(),
+            cleaning=self._config.cleaning.model_dump(mode="json"),
         )
 
 

@@ -1,5 +1,6 @@
 """Cleaning: which events cannot be trusted, what is done about them, and a report that can be checked by hand."""
 
+import math
 import time
 from collections.abc import Callable
 from typing import Literal, Self
@@ -45,8 +46,9 @@ class CleaningRules(BaseModel):
 
     @model_validator(mode="after")
     def _scale_ascends(self) -> Self:
-        if self.rating_scale and not self.rating_scale[0] < self.rating_scale[1]:
-            raise ValueError(f"rating_scale {self.rating_scale}: the first number must be below the second")
+        low, high = self.rating_scale or (0.0, 1.0)
+        if not (math.isfinite(low) and math.isfinite(high) and low < high):
+            raise ValueError(f"rating_scale ({low}, {high}): two finite numbers, the first below the second")
         return self
 
 

@@ -6,12 +6,14 @@ import inspect
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+import torch
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from engine.errors import ConfigError
 from engine.features import FEATURES
+from engine.window import Weight
 from models import RANKERS, RETRIEVERS
 from training.cleaning import CleaningRules
 
@@ -27,8 +29,8 @@ class WindowConfig(Section):
 
     max_length: int = Field(default=128, ge=2, le=10_000)
     """How many of the newest events."""
-    event_weights: dict[str, float] = Field(default_factory=lambda: {"view": 1.0})
-    """The value in 0..1 of each kind of event that carries no rating."""
+    event_weights: dict[str, Weight] = Field(default_factory=dict)
+    """The value in 0..1 of each kind of event that carries no rating; "view" has 1 unless it is said here."""
 
 
 class StageConfig(Section):
@@ -46,6 +48,8 @@ class StageConfig(Section):
     """Steps until the peak learning rate."""
     weight_decay: float = Field(ge=0, le=1)
     """Decoupled weight decay (AdamW) of the network; item vectors have none."""
+    validate_every: int = Field(default=1, ge=1)
+    """Epochs between two validations."""
     averaging: float = Field(ge=0, lt=1)
     """Decay of the moving average of the weights that is validated and exported; 0 switches it off."""
 
@@ -64,7 +68,6 @@ class RetrieverConfig(StageConfig):
     shuffle_ties: bool = True
     """Whether events of one user with equal timestamps are put in a new random order for each epoch."""
     validate_every: int = Field(default=2, ge=1)
-    """Epochs between two validations."""
     depth: int = Field(default=200, ge=10, le=10_000)
     """How many candidates are retrieved for the second stage."""
     continued_rate: float = Field(default=0.8, gt=0, le=1)
@@ -134,6 +137,16 @@ class RankerConfig(StageConfig):
         return self
 
 
+def _known_device(name: str) -> str:
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ValueError(f"torch knows no device {name!r}; use cpu or cuda") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"torch finds no CUDA device for {name!r}; use cpu")
+    return name
+
+
 class TrainingConfig(Section):
     """One training run."""
 
@@ -141,7 +154,7 @@ class TrainingConfig(Section):
     """Seed of every random choice."""
     split: Literal["auto", "leave_one_out", "global_time", "given"] = "auto"
     """How events become train, valid and test; "auto": the parts that the data brings, else leave_one_out."""
-    device: str = "cpu"
+    device: Annotated[str, AfterValidator(_known_device)] = "cpu"
     """Where torch computes: "cpu", "cuda", "cuda:1"."""
     threads: int = Field(default=0, ge=0, le=1_024)
     """CPU threads of torch; 0 takes half the cores, at least one (docs/decisions/0002)."""
@@ -169,7 +182,20 @@ def load_config(files: Iterable[Path], overrides: Mapping[str, str] | None = Non
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "config"
-        raise ConfigError(f"{place}: {first['msg']} (got {first['input']!r:.100})") from error
+        message = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "extra_forbidden":
+            message = f"there is no such key; there are {_keys_beside(first['loc'])}"
+        raise ConfigError(f"{place}: {message} (got {first['input']!r:.100})") from error
+
+
+def _keys_beside(place: tuple[int | str, ...]) -> list[str]:
+    section: type[BaseModel] = TrainingConfig
+    for part in place[:-1]:
+        kind = section.model_fields[str(part)].annotation
+        if not isinstance(kind, type) or not issubclass(kind, BaseModel):
+            break
+        section = kind
+    return sorted(section.model_fields)
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -212,3 +238,8 @@ def _check_network(
     allowed = set(inspect.signature(known[model]).parameters) - given
     if unknown := set(arguments) - allowed:
         raise ValueError(f"{model} takes no {sorted(unknown)}; it takes {sorted(allowed)}")
+    try:
+        with torch.device("meta"):
+            known[model](*(4 for _ in given), **arguments)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"{model} cannot be made with {dict(arguments)}: {error}") from error

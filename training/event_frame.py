@@ -123,8 +123,9 @@ def _identifier(name: str, dtype: pl.DataType) -> pl.Expr:
     column = pl.col(name)
     if dtype.is_float():
         # a column of whole numbers with gaps is often stored as floats; the id is 7, not 7.0
-        whole = column.cast(pl.Int64, strict=False)
-        return pl.when(whole == column).then(whole.cast(pl.String)).otherwise(column.cast(pl.String)).alias(name)
+        filled = column.fill_nan(None)
+        whole = filled.cast(pl.Int64, strict=False)
+        return pl.when(whole == filled).then(whole.cast(pl.String)).otherwise(filled.cast(pl.String)).alias(name)
     return column.cast(pl.String)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from engine.events import Event, History
+from engine.events import RATING, Event, History
 from engine.vocabulary import Vocabulary
 from engine.window import HistoryColumns, HistoryWindow, offsets_of
 
@@ -33,7 +33,8 @@ class Interactions:
         known = events.filter(pl.col("item_id").is_in(list(vocabulary.ids()))).with_columns(timed())
         known = known.sort("user_id", "timestamp", "row")
         users = known.group_by("user_id", maintain_order=True).len()
-        ratings = known["value"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+        rating = pl.when(pl.col("kind") == RATING).then("value").cast(pl.Float64)
+        ratings = known.select(rating.fill_null(float("nan"))).to_series().to_numpy()
         columns = HistoryColumns(
             vocabulary.indices_of(known["item_id"]),
             window.values_of(known["kind"].to_numpy().astype(str), ratings),

@@ -78,7 +78,10 @@ def _canonical(name: str, found: Mapping[str, str], types: pl.Schema, category_s
 def _extras(table: Table, found: Mapping[str, str]) -> list[pl.Expr]:
     used = {*found.values(), *ITEM_COLUMNS, ROW}
     names = [name for name in table.columns if name not in used and plain_name(name) not in ITEM_COLUMNS]
-    return [pl.col(name).cast(pl.String).alias(plain_name(name)) for name in names]
+    types = table.frame.collect_schema()
+    # Lists and structs are metadata as they are; everything else is kept as text.
+    nested = [pl.col(name) if types[name].is_nested() else pl.col(name).cast(pl.String) for name in names]
+    return [column.alias(plain_name(name)) for column, name in zip(nested, names, strict=True)]
 
 
 def _require_unique(table: Table, items: pl.LazyFrame) -> None:

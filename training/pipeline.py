@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from engine.bundle import Bundle
@@ -59,11 +60,14 @@ class Pipeline:
         return Assembly(self._preparation, self._config, statistics).bundle(stages).save(folder)
 
     def _train(self, statistics: ItemStatistics) -> TrainedStages:
-        lesson = self._lesson() if self._config.ranker.model != "none" else None
+        lesson = self._lesson() if self._can_teach() else None
         encoder, curve = self._train_retriever(statistics, lesson)
         recommender = self._recommender(encoder, statistics)
         metrics = {"valid retrieved": self._evaluation.measure(recommender)}
-        if lesson is None or not len(lesson.lists.right) or not len(self._evaluation):
+        if lesson is None:
+            return TrainedStages(encoder, None, metrics, curve)
+        if not len(lesson.lists.right):
+            self._say("no held-out item is among its candidates, so the bundle has no ranker")
             return TrainedStages(encoder, None, metrics, curve)
         trained = RankerTraining(self._config).run(lesson.lists, lesson.items, recommender, self._evaluation)
         metrics["valid reranked"] = self._evaluation.measure(self._recommender(encoder, statistics, trained.network))
@@ -73,6 +77,15 @@ class Pipeline:
             self._say("the ranker does not beat the retriever on validation, so the bundle has none")
             ranker = None
         return TrainedStages(encoder, ranker, metrics, curve + trained.curve)
+
+    def _can_teach(self) -> bool:
+        if self._config.ranker.model == "none":
+            return False
+        longest = int(np.diff(self._interactions.columns.offsets).max())
+        if longest < 4 or not len(self._evaluation):
+            self._say("histories are too short to hold events out of them, so the bundle has no ranker")
+            return False
+        return True
 
     def _lesson(self) -> _Lesson:
         """Train on all but the held-out events, and retrieve candidates where those events came next.

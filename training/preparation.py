@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from engine.errors import DataError
+from engine.events import RATING
 from engine.vocabulary import Vocabulary
 from engine.window import HistoryWindow
 from training.cleaning import CleaningReport, clean
@@ -44,9 +45,11 @@ class Preparation:
                 f"{dataset.name}: {len(split.train)} training events of {split.train['user_id'].n_unique()} users and"
                 f" {len(vocabulary)} items are left; at least two users and two items are needed"
             )
-        scale = config.cleaning.rating_scale or _observed_scale(split.train)
         window = HistoryWindow(
-            max_length=config.window.max_length, rating_scale=scale, event_weights=config.window.event_weights
+            max_length=config.window.max_length,
+            rating_scale=config.cleaning.rating_scale or _observed_scale(split.train),
+            event_weights={"view": 1.0} | config.window.event_weights,
+            has_clock=_has_clock(split),
         )
         return cls(dataset.name, split, vocabulary, window, _metadata(dataset.items, vocabulary), reports)
 
@@ -56,10 +59,11 @@ class Preparation:
         return joined([self.split.train, self.split.valid])
 
     def digest(self) -> str:
-        """Return a sha256 over the training events."""
+        """Return a sha256 over the events of all parts."""
         digest = hashlib.sha256()
-        for name in ("user_id", "item_id", "kind", "value", "timestamp"):
-            digest.update("\n".join(self.split.train[name].cast(pl.String).fill_null("").to_list()).encode())
+        for part in (self.split.train, self.split.valid, self.split.test):
+            for name in ("user_id", "item_id", "kind", "value", "timestamp"):
+                digest.update("\n".join(part[name].cast(pl.String).fill_null("").to_list()).encode() + b"\0")
         return digest.hexdigest()
 
 
@@ -79,8 +83,15 @@ def _split(parts: dict[str, pl.DataFrame], protocol: str) -> Split:
     return global_time(events) if protocol == "global_time" else leave_one_out(events)
 
 
+def _has_clock(split: Split) -> bool:
+    clocks = {bool(part["timestamp"].null_count() == 0) for part in (split.train, split.valid, split.test) if len(part)}
+    if len(clocks) > 1:
+        raise DataError("some of train, valid and test have timestamps and some have none; give all of them or none")
+    return clocks.pop()
+
+
 def _observed_scale(train: pl.DataFrame) -> tuple[float, float]:
-    ratings = train["value"].drop_nulls()
+    ratings = train.filter(pl.col("kind") == RATING)["value"].drop_nulls()
     if not len(ratings):
         return IMPLICIT_SCALE
     low, high = float(ratings.min()), float(ratings.max())  # type: ignore[arg-type]
@@ -98,6 +109,6 @@ def _metadata(items: pl.LazyFrame | None, vocabulary: Vocabulary) -> tuple[bytes
         item_id = row.pop("item_id")
         described[item_id] = {name: value for name, value in row.items() if value not in (None, "", [])}
     return tuple(
-        json.dumps(described.get(item_id, {}), ensure_ascii=False, separators=(",", ":")).encode()
+        json.dumps(described.get(item_id, {}), ensure_ascii=False, separators=(",", ":"), default=str).encode()
         for item_id in vocabulary.ids()
     )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import copy
-import time
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from engine.events import History
 from engine.features import Candidates, candidate_features
 from engine.items import ItemTable
 from engine.ranking import rerank
@@ -20,11 +20,10 @@ from engine.recommender import Recommender
 from engine.window import HistoryColumns, offsets_of
 from models import NCF, RANKERS
 from training.config import TrainingConfig
-from training.curve import CurvePoint
 from training.evaluation import Evaluation
+from training.fit import TrainedStage, fit
 from training.metrics import CUTOFFS, ranking_metrics
 from training.optimiser import AveragedOptimiser
-from training.progress import Progress
 from training.torch_stages import TorchRanker
 
 LISTS_AT_ONCE = 512
@@ -38,15 +37,6 @@ class CandidateLists:
     indices: Tensor
     features: Tensor
     right: Tensor
-
-
-@dataclass(frozen=True, slots=True)
-class TrainedRanker:
-    """The best network by validation NDCG@10, the epoch it is from, and how it learned."""
-
-    network: NCF
-    epoch: int
-    curve: list[CurvePoint]
 
 
 class RankerTraining:
@@ -69,30 +59,22 @@ class RankerTraining:
 
     def run(
         self, lists: CandidateLists, learned_from: ItemTable, recommender: Recommender, evaluation: Evaluation
-    ) -> TrainedRanker:
+    ) -> TrainedStage[NCF]:
         """Train on lists whose items are `learned_from`; validate by reranking the recommender's candidates."""
         config = self._config.ranker
         network = self._new_network(lists)
         item_vectors = torch.from_numpy(np.asarray(learned_from.output_vectors))
         optimiser = AveragedOptimiser(network, config, config.epochs * -(-len(lists.right) // config.queries_per_batch))
-        validation = _ValidationLists(recommender, evaluation, self._config.retriever.depth)
-        best, best_epoch, best_score, waited = optimiser.average, 0, -1.0, 0
-        curve: list[CurvePoint] = []
-        started = time.perf_counter()
-        with Progress("ranker", config.epochs) as progress:
-            for epoch in range(1, config.epochs + 1):
-                loss = self._epoch(network, optimiser, lists, item_vectors)
-                ranker = TorchRanker(optimiser.average, config.features, recommender.items, self._config.device)
-                metrics = validation.measure(ranker)
-                seconds = time.perf_counter() - started
-                curve.append(CurvePoint("ranker", epoch, seconds, loss, optimiser.learning_rate, metrics))
-                progress.advance(loss, metrics)
-                if metrics["NDCG@10"] > best_score:
-                    best, best_epoch, waited = copy.deepcopy(optimiser.average), epoch, 0
-                    best_score = metrics["NDCG@10"]
-                elif (waited := waited + 1) >= config.patience:
-                    break
-        return TrainedRanker(best, best_epoch, curve)
+        depth, items = self._config.retriever.depth, recommender.items
+        candidates = [recommender.candidates_for(part, depth) for part in _parts(evaluation.histories)]
+
+        def validate(network: NCF) -> dict[str, float]:
+            ranker = TorchRanker(network, config.features, items, self._config.device)
+            ranked = [ids for each in candidates for ids in _ranked_ids(ranker, each, items)]
+            return ranking_metrics(ranked, evaluation.wanted)
+
+        epoch = functools.partial(self._epoch, network, optimiser, lists, item_vectors)
+        return fit("ranker", config, config.epochs, optimiser, epoch, validate)
 
     def _lists(
         self, recommender: Recommender, columns: HistoryColumns, targets: npt.NDArray[np.int64]
@@ -107,7 +89,7 @@ class RankerTraining:
     def _new_network(self, lists: CandidateLists) -> NCF:
         width, features = lists.user_vectors.shape[1], lists.features.shape[2]
         network = RANKERS[self._config.ranker.model](width, features, **self._config.ranker.network)
-        flat = lists.features.flatten(0, 1)
+        flat = lists.features[lists.indices >= 0]
         network.standardise(flat.mean(0), flat.std(0))
         return network.to(self._config.device)
 
@@ -127,6 +109,7 @@ class RankerTraining:
             features = lists.features[rows].gather(1, chosen[..., None].expand(-1, -1, lists.features.shape[2]))
             parts = (lists.user_vectors[rows], item_vectors[indices], features)
             scores = network(*(part.to(self._config.device) for part in parts))
+            scores = scores.masked_fill((indices < 0).to(scores.device), -torch.inf)
             # The right item always stands first among the chosen.
             loss = functional.cross_entropy(scores, torch.zeros(len(rows), dtype=torch.long, device=scores.device))
             total += optimiser.step(loss) * len(rows)
@@ -139,29 +122,13 @@ class RankerTraining:
         return noise.topk(min(self._config.ranker.negatives + 1, indices.shape[1]), dim=1).indices
 
 
-class _ValidationLists:
-    """The candidates of the validation users, retrieved once and reranked after each epoch."""
+def _parts(histories: Sequence[History]) -> list[Sequence[History]]:
+    return [histories[start : start + LISTS_AT_ONCE] for start in range(0, len(histories), LISTS_AT_ONCE)]
 
-    def __init__(self, recommender: Recommender, evaluation: Evaluation, depth: int) -> None:
-        self._items = recommender.items
-        self._wanted = evaluation.wanted
-        self._depth = depth
-        self._candidates: list[Candidates] = []
-        for start in range(0, len(evaluation), LISTS_AT_ONCE):
-            histories = evaluation.histories[start : start + LISTS_AT_ONCE]
-            columns = recommender.window.columns(histories, self._items)
-            seen = [self._items.vocabulary.indices_of(history.seen()) for history in histories]
-            self._candidates.append(recommender.candidates(columns, [row[row >= 0] for row in seen], depth))
 
-    def measure(self, ranker: TorchRanker) -> dict[str, float]:
-        ranked: list[Sequence[str]] = []
-        for candidates in self._candidates:
-            indices, _ = rerank(ranker, candidates, self._depth)
-            ranked += [
-                [self._items.vocabulary.id_of(int(index)) for index in row[: max(CUTOFFS)] if index >= 0]
-                for row in indices
-            ]
-        return ranking_metrics(ranked, self._wanted)
+def _ranked_ids(ranker: TorchRanker, candidates: Candidates, items: ItemTable) -> list[list[str]]:
+    indices, _ = rerank(ranker, candidates, candidates.indices.shape[1])
+    return [[items.vocabulary.id_of(int(index)) for index in row[: max(CUTOFFS)] if index >= 0] for row in indices]
 
 
 def _slice(columns: HistoryColumns, start: int, stop: int) -> HistoryColumns:

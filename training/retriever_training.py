@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import copy
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -17,26 +15,16 @@ from engine.vocabulary import Vocabulary
 from engine.window import HistoryColumns, HistoryWindow, IndexBatch
 from models import RETRIEVERS, UserEncoder
 from training.config import TrainingConfig
-from training.curve import CurvePoint
 from training.evaluation import Evaluation
+from training.fit import TrainedStage, fit
 from training.losses import sampled_softmax, softmax
 from training.optimiser import AveragedOptimiser
-from training.progress import Progress
 from training.torch_stages import TorchEncoder, item_index, item_table
 
 FULL_SOFTMAX_UP_TO = 20_000
 
 Floats = npt.NDArray[np.float32]
 Validate = Callable[[UserEncoder], dict[str, float]]
-
-
-@dataclass(frozen=True, slots=True)
-class TrainedRetriever:
-    """The best network by validation NDCG@10, the epoch it is from, and how it learned."""
-
-    network: UserEncoder
-    epoch: int
-    curve: list[CurvePoint]
 
 
 class RetrieverTraining:
@@ -67,34 +55,14 @@ class RetrieverTraining:
         epochs: int,
         stage: str,
         start: UserEncoder | None = None,
-    ) -> TrainedRetriever:
+    ) -> TrainedStage[UserEncoder]:
         """Train for at most `epochs`, from `start` if given; without `validate` all run and the last is kept."""
         config = self._config.retriever
         network = copy.deepcopy(start) if start is not None else self._new_network()
         steps = sum(1 for _ in self._batches(columns))
         share = config.continued_rate if start is not None else 1.0
         optimiser = AveragedOptimiser(network, config, steps * epochs, share)
-        best, best_epoch, best_score, waited = optimiser.average, 0, -1.0, 0
-        curve: list[CurvePoint] = []
-        started = time.perf_counter()
-        with Progress(stage, epochs) as progress:
-            for epoch in range(1, epochs + 1):
-                loss = self._epoch(network, optimiser, columns)
-                due = validate is not None and (epoch % config.validate_every == 0 or epoch == epochs)
-                metrics = validate(optimiser.average) if validate is not None and due else {}
-                seconds = time.perf_counter() - started
-                curve.append(CurvePoint(stage, epoch, seconds, loss, optimiser.learning_rate, metrics))
-                progress.advance(loss, metrics)
-                if not metrics:
-                    continue
-                if metrics["NDCG@10"] > best_score:
-                    best, best_epoch, waited = copy.deepcopy(optimiser.average), epoch, 0
-                    best_score = metrics["NDCG@10"]
-                elif (waited := waited + 1) >= config.patience:
-                    break
-        if validate is None:
-            best, best_epoch = optimiser.average, epochs
-        return TrainedRetriever(best, best_epoch, curve)
+        return fit(stage, config, epochs, optimiser, lambda: self._epoch(network, optimiser, columns), validate)
 
     def _new_network(self) -> UserEncoder:
         network = RETRIEVERS[self._config.retriever.model](len(self._vocabulary), **self._config.retriever.network)
@@ -136,14 +104,7 @@ class RetrieverTraining:
         order = usable[np.argsort(rows.lengths[usable] + self._random.uniform(-3, 3, len(usable)), kind="stable")]
         cuts = _cuts(rows.lengths[order], self._config.retriever.events_per_batch)
         for piece in self._random.permutation(len(cuts)):
-            chosen = order[slice(*cuts[piece])]
-            width = int(rows.lengths[chosen].max())
-            yield IndexBatch(
-                rows.indices[chosen, :width],
-                rows.values[chosen, :width],
-                rows.ages[chosen, :width],
-                rows.lengths[chosen],
-            )
+            yield rows.only(order[slice(*cuts[piece])])
 
 
 def shuffled_ties(columns: HistoryColumns, random: np.random.Generator) -> HistoryColumns:

@@ -7,5 +7,8 @@ if redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[5]) then
   redis.call('DEL', KEYS[1])
 end
 redis.call('HSET', KEYS[1], ARGV[2], ARGV[3])
-redis.call('EXPIRE', KEYS[1], ARGV[4])
+-- Only once: further answers must not lengthen the life of the first.
+if redis.call('TTL', KEYS[1]) < 0 then
+  redis.call('EXPIRE', KEYS[1], ARGV[4])
+end
 return 1

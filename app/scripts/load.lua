@@ -1,15 +1,15 @@
 -- Put events that are in the offline files already into a history; the log does not get them. Repeating changes nothing.
--- KEYS: history, version, cache    ARGV: history limit, first position, timestamp, entry, timestamp, entry, ...
--- Positions count from 0 along the whole history: they keep the order of events at equal times.
-local position = tonumber(ARGV[2])
+-- KEYS: history, items, version, cache
+-- ARGV: history limit, then for each event: timestamp, order among events of that second, entry, item, kind
 local added = 0
-for place = 3, #ARGV, 2 do
-  added = added + redis.call('ZADD', KEYS[1], ARGV[place], string.format('%016d', position) .. ARGV[place + 1])
-  position = position + 1
+for at = 2, #ARGV, 5 do
+  local entry = string.format('%016d', tonumber(ARGV[at + 1])) .. ARGV[at + 2]
+  added = added + place(KEYS[1], KEYS[2], entry, ARGV[at + 3], ARGV[at + 4], ARGV[at])
 end
+redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -tonumber(ARGV[1]) - 1)
 if added > 0 then
-  redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -tonumber(ARGV[1]) - 1)
-  redis.call('DEL', KEYS[3])
-  redis.call('SET', KEYS[2], math.max(tonumber(redis.call('GET', KEYS[2]) or '0') + 1, position))
+  redis.call('DEL', KEYS[4])
+  -- Above the order of any loaded event, so that what is written later comes later.
+  redis.call('SET', KEYS[3], math.max(tonumber(redis.call('GET', KEYS[3]) or '0') + 1, (#ARGV - 1) / 5))
 end
 return added

@@ -1,8 +1,12 @@
 -- One round trip: the version with the cached answer, or with the history where nothing is cached.
--- KEYS: cache, history, version    ARGV: cache field
-local version = tonumber(redis.call('GET', KEYS[3]) or '0')
+-- KEYS: cache, history, items, version    ARGV: cache field
+local version = tonumber(redis.call('GET', KEYS[4]) or '0')
 local cached = redis.call('HGET', KEYS[1], ARGV[1])
 if cached then
   return {version, cached}
 end
-return {version, false, redis.call('ZRANGE', KEYS[2], 0, -1)}
+local seen = {}
+if redis.call('HLEN', KEYS[3]) > 0 and redis.call('ZCARD', KEYS[2]) < redis.call('HLEN', KEYS[3]) then
+  seen = redis.call('HKEYS', KEYS[3])
+end
+return {version, false, redis.call('ZRANGE', KEYS[2], 0, -1), seen}

@@ -46,6 +46,8 @@ def test_impossible_user_ids(service, path: str) -> None:
         ({"user_id": "x" * 10_000}, ("user_id", "1 to 256")),
         ({"item_id": "a\0b"}, ("item_id", "NUL")),
         ({"item_id": ["item 1"]}, ("item_id", "string")),
+        ({"item_id": 1.0}, ("item_id", "string")),
+        ({"item_id": False}, ("item_id", "string")),
         ({"event_id": "e" * 300}, ("event_id", "1 to 256")),
         ({"stars": 4}, ("stars", "not permitted")),
     ],
@@ -74,13 +76,14 @@ def test_a_missing_field(service, missing: str) -> None:
         b'"text"',
         b"\xff\xfe",
         b"[[]]",
+        json.dumps(GOOD).encode() + b"," + json.dumps(GOOD).encode(),
         b"[" * 100_000,
         b'{"user_id": "\\ud800", "item_id": "a", "rating": 4}',
         json.dumps([GOOD] * 1_001).encode(),
         json.dumps(GOOD).replace("4", "NaN").encode(),
         json.dumps(GOOD).replace("4", "1e999").encode(),
     ],
-    ids=range(14),
+    ids=range(15),
 )
 def test_a_body_that_is_no_list_of_ratings(service, body: bytes) -> None:
     check(service.http.post("/rate", content=body), 422)
@@ -102,8 +105,18 @@ def test_one_key_for_many_ratings(service) -> None:
     check(service.http.post("/rate", json={**GOOD, "event_id": "other"}, headers=key), 422, "'other'")
 
 
+@pytest.mark.parametrize("raw", ["%FF", "a%FEb", "%ED%A0%80"])
+def test_ids_that_are_no_utf8(service, raw: str) -> None:
+    check(service.http.get(f"/recommend/{raw}"), 422, "user_id", "UTF-8")
+
+
+def test_health_answers_head(service) -> None:
+    assert service.http.head("/health/live").status_code == service.http.head("/health/ready").status_code == 200
+
+
 def test_unknown_paths_and_methods(service) -> None:
     check(service.http.get("/nowhere"), 404, "/nowhere")
+    check(service.http.get("/recommend"), 404, "/recommend")
     check(service.http.get("/rate"), 405, "GET /rate")
 
 

@@ -121,6 +121,17 @@ def test_the_same_event_id_with_another_rating_is_a_conflict(service) -> None:
     other = service.http.post("/rate", json=rating(user_id, 2, event_id=event_id))
     assert other.status_code == 409
     assert event_id in other.json()["detail"]
+    mixed = [rating(user_id, 3), rating(user_id, 2, event_id=event_id)]
+    partly = service.http.post("/rate", json=mixed).json()
+    assert (partly["accepted"], partly["conflicts"], partly["versions"]) == (1, [event_id], {user_id: 2})
+
+
+def test_a_fast_clock_does_not_make_the_next_rating_the_older_one(service) -> None:
+    user_id = uuid.uuid4().hex
+    service.http.post("/rate", json=rating(user_id, 1, 5, timestamp=time.time() + 200)).raise_for_status()
+    before = service.http.get(f"/recommend/{user_id}").json()["items"]
+    service.http.post("/rate", json=rating(user_id, 1, 1)).raise_for_status()
+    assert service.http.get(f"/recommend/{user_id}").json()["items"] != before
 
 
 def test_an_unknown_item_is_kept_and_named(service) -> None:
@@ -179,6 +190,7 @@ def test_without_a_store_reads_are_degraded_and_writes_are_refused(start, tmp_pa
     assert (answer.json()["source"], answer.json()["degraded"]) == ("popular", "store_unreachable")
     refused = service.http.post("/rate", json=rating("kept", 6))
     assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+    assert len(refused.json()["event_ids"]) == 1
     assert service.http.get("/health/ready").status_code == 503
     assert service.http.get("/health/live").status_code == 200
     assert 'degraded="store_unreachable"' in service.http.get("/metrics").text

@@ -164,9 +164,8 @@ def test_any_event_survives_the_store(
 def test_all_keys_of_a_user_lie_in_one_slot() -> None:
     for user_id in ("42", "a/b", "{curly}", "}{", "ключ"):
         keys = Keys.of(user_id, 64)
-        tags = {
-            key[: key.index("}") + 1] for key in (keys.log, keys.history, keys.version, keys.cache, keys.event("e"))
-        }
+        named = (keys.log, keys.history, keys.items, keys.version, keys.cache, keys.event("e"))
+        tags = {key[: key.index("}") + 1] for key in named}
         assert len(tags) == 1
         assert next(iter(tags)).startswith("{p")
 
@@ -211,3 +210,76 @@ def test_a_store_must_be_able_to_promise_durability(store_url: str, user_id: str
         finally:
             redis.config_set("appendonly", "yes")
             redis.config_set("appendfsync", "always")
+
+
+def test_rating_an_item_again_pushes_nothing_out_and_an_old_rating_still_counts_as_seen(
+    store_url: str, user_id: str
+) -> None:
+    async def work(store: Store) -> None:
+        await store.write([event(user_id, str(number), 100.0 + number) for number in range(10)])
+        for again in range(15):
+            await store.write([event(user_id, "9", 200.0 + again)])
+        history = (await store.read(user_id, "f")).history
+        assert sorted(each.item_id for each in history.events) == [str(number) for number in range(10)]
+        assert history.events[-1].timestamp == 214.0
+        await store.write([event(user_id, "older than all", 1.0)])
+        state = await store.read(user_id, "f")
+        assert "older than all" in state.history.seen() | state.seen
+
+    with_store(store_url, work)
+
+
+def test_an_older_rating_of_an_item_does_not_replace_a_newer_one(store_url: str, user_id: str) -> None:
+    async def work(store: Store) -> list[tuple[float, float | None]]:
+        await store.write([event(user_id, "a", 5.0, value=5.0), event(user_id, "a", 2.0, value=1.0)])
+        return [(each.timestamp, each.value) for each in (await store.read(user_id, "f")).history.events]
+
+    assert with_store(store_url, work) == [(5.0, 5.0)]
+
+
+def test_loading_a_file_that_has_grown_adds_what_is_new(store_url: str, user_id: str) -> None:
+    views = [Event(user_id, item, "view", None, float(time)) for time, item in enumerate("abcab")]
+
+    async def work(store: Store) -> None:
+        await store.load([History.of(views[1:])])
+        await store.load([History.of(views)])
+        assert (await store.read(user_id, "f")).history == History.of(views)
+
+    with_store(store_url, work)
+
+
+def test_long_histories_of_many_users_load(store_url: str) -> None:
+    def history(number: int) -> History:
+        return History(tuple(event(f"long {number}", str(item), float(item)) for item in range(1_000)))
+
+    assert with_store(store_url, lambda store: store.load(map(history, range(60)))) == 60_000
+
+
+def test_the_same_event_id_of_another_user_is_another_event(store_url: str, user_id: str) -> None:
+    async def work(store: Store) -> list[Outcome]:
+        both = [event(user_id, "a", event_id="k"), event(user_id + "2", "a", event_id="k")]
+        return [each.outcome for each in await store.write(both)]
+
+    assert with_store(store_url, work) == [Outcome.WRITTEN, Outcome.WRITTEN]
+
+
+def test_a_server_that_forgot_its_scripts_is_told_again(store_url: str, user_id: str) -> None:
+    async def work(store: Store) -> int:
+        await store.write([event(user_id, "a")])
+        with Redis.from_url(store_url) as redis:
+            redis.script_flush()
+        return (await store.write([event(user_id, "b")]))[0].version
+
+    assert with_store(store_url, work) == 2
+
+
+def test_a_store_that_may_evict_is_refused(store_url: str) -> None:
+    async def work(_store: Store) -> None: ...
+
+    with Redis.from_url(store_url) as redis:
+        redis.config_set("maxmemory-policy", "allkeys-lru")
+        try:
+            with pytest.raises(ConfigError, match=r"allkeys-lru.*noeviction"):
+                with_store(store_url, work)
+        finally:
+            redis.config_set("maxmemory-policy", "noeviction")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from engine.atomic import atomic_folder
 from engine.bundle import Bundle
-from engine.errors import BundleError
+from engine.errors import BundleError, ConfigError
 from engine.probe import Probe
 
 
@@ -113,11 +113,10 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_saving_over_a_bundle_replaces_all_of_it(opened: Bundle, tmp_path: Path) -> None:
-    target = tmp_path / "bundle"
-    target.mkdir()
-    (target / "old").write_text("x")
-    saved = opened.save(target)
-    assert "old" not in _names(target)
-    saved.probe.check(saved.recommender())
-    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
+def test_nothing_is_written_over(opened: Bundle, tmp_path: Path) -> None:
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "file").write_text("x")
+    for name in ("precious", "file", "file/below"):
+        with pytest.raises(ConfigError, match=name):
+            opened.save(tmp_path / name)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "precious"]

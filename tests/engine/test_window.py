@@ -56,9 +56,8 @@ def test_a_batch_of_empty_histories_has_a_shape(items: ItemTable) -> None:
 
 @given(rating=st.floats(-1e6, 1e6))
 def test_values_lie_in_0_to_1(rating: float) -> None:
-    value = WINDOW.value_of(Event("u", "i", "rating", rating, 0.0))
-    assert 0 <= value <= 1
-    assert WINDOW.values_of(np.array(["rating"]), np.array([rating]))[0] == pytest.approx(value)
+    (value,) = WINDOW.values_of(np.array(["rating"]), np.array([rating]))
+    assert value == pytest.approx(min(max((rating - 1) / 4, 0), 1))
 
 
 def test_kinds_without_rating_have_weights() -> None:
@@ -68,10 +67,22 @@ def test_kinds_without_rating_have_weights() -> None:
 
 
 def test_a_kind_without_weight_is_named() -> None:
-    with pytest.raises(DataError, match=r"'click' has no weight.*view"):
-        WINDOW.value_of(Event("u", "i", "click", None, 0.0))
-    with pytest.raises(DataError, match="'click' has no weight"):
+    with pytest.raises(DataError, match=r"'click' has no weight.*view.*--set window\.event_weights\.click"):
         WINDOW.values_of(np.array(["click"]), np.array([np.nan]))
+
+
+def test_a_kind_without_weight_in_a_live_history_is_seen_and_no_more(items: ItemTable) -> None:
+    click = Event("u", "3", "click", None, 9e9)
+    known = history("1", "2").add(click)
+    assert "3" in known.seen()
+    assert WINDOW.columns([known], items).item_index.tolist() == [1, 2]
+
+
+def test_without_a_clock_all_ages_are_zero(items: ItemTable) -> None:
+    window = HistoryWindow(has_clock=False)
+    columns = window.columns([history("1", "2", "3")], items)
+    assert not window.newest(columns, 8).ages.any()
+    assert window.newest(columns, 8).indices.tolist() == [[1, 2, 3]]
 
 
 @given(
@@ -89,7 +100,7 @@ def test_training_rows_hold_each_succession_exactly_once(lengths: list[int], lon
     pairs = [
         (int(a), int(b))
         for row, length in zip(rows.indices, rows.lengths, strict=True)
-        for a, b in itertools.pairwise(row)
+        for a, b in itertools.pairwise(row[:length])
     ]
     wanted = [(i, i + 1) for start, stop in itertools.pairwise(offsets) for i in range(start, stop - 1)]
     assert sorted(pairs) == wanted

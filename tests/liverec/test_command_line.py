@@ -145,7 +145,7 @@ def check_refusal(result: Result, *words: str) -> None:
 
 
 def test_a_bundle_is_not_overwritten_unasked(bundle: Path, folder: Path, run) -> None:
-    check_refusal(run("train", "--data", folder, "--out", bundle, *COLUMNS), "exists", "--replace")
+    check_refusal(run("train", "--data", folder, "--out", bundle, *COLUMNS), "exists", "choose another name")
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,17 @@ def test_a_bundle_is_not_overwritten_unasked(bundle: Path, folder: Path, run) ->
     [
         (["train", "--data", "ml-1b", "--out", "x"], ["ml-1b", "no such file"]),
         (["train", "--data", "{bad}", "--out", "x"], ["bad.csv", "--column"]),
-        (["train", "--out", "x", "--set", "retriever.epoch=3"], ["retriever.epoch", "not permitted"]),
+        (["train", "--out", "x", "--set", "retriever.epoch=3"], ["retriever.epoch", "no such key", "'epochs'"]),
+        (["train", "--out", "x", "--set", "retriever.network.width=63"], ["width 63", "multiple of 2 x 2"]),
+        (["train", "--out", "x", "--set", "retriever.network.width=abc"], ["sasrec cannot be made", "abc"]),
+        (["train", "--out", "x", "--set", "retriever.network.dropout=2"], ["dropout is 2"]),
+        (["train", "--out", "x", "--set", "device=foo"], ["no device 'foo'"]),
+        (
+            ["train", "--out", "x", "--set", "window.event_weights.buy=7"],
+            ["event_weights.buy", "less than or equal to 1"],
+        ),
+        (["train", "--out", "{bad}/x"], ["bad.csv/x cannot be written"]),
+        (["data", "{bad}", "--out", "{bad}", "--column", "user_id=a", "--column", "item_id=b"], ["bad.csv"]),
         (["train", "--out", "x", "--set", "epochs"], ["--set epochs", "name=value"]),
         (["train", "--out", "x", "--config", "nowhere.toml"], ["nowhere.toml", "cannot be read"]),
         (["recommend", "--bundle", "nowhere", "--histories", "{bad}", "--out", "a.csv"], ["nowhere", "liverec train"]),

@@ -26,10 +26,9 @@ def runs(columns) -> list[list[str]]:
 
 def test_arrays_and_histories_say_the_same() -> None:
     histories = histories_of(EVENTS, INTERACTIONS.user_ids)
-    window = HistoryWindow()
     assert runs(INTERACTIONS.columns) == [[event.item_id for event in history.events] for history in histories]
     flat = [event for history in histories for event in history.events]
-    np.testing.assert_allclose(INTERACTIONS.columns.value, [window.value_of(event) for event in flat])
+    np.testing.assert_allclose(INTERACTIONS.columns.value, [(event.value - 1) / 4 for event in flat])
     np.testing.assert_allclose(INTERACTIONS.ratings, [event.value for event in flat])
 
 

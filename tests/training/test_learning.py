@@ -91,6 +91,25 @@ def test_too_little_data_is_refused(users: int, items: int, tiny_config: Trainin
         Preparation.of(Dataset("small", {"all": events.lazy()}, None), tiny_config)
 
 
+def test_too_short_histories_give_a_bundle_without_a_ranker(tiny_config: TrainingConfig, tmp_path: Path) -> None:
+    said: list[str] = []
+    for users, events in ((30, 2), (30, 1)):
+        frame = markov_chain(users, 6, events)
+        preparation = Preparation.of(Dataset("short", {"all": frame.lazy()}, None), tiny_config)
+        bundle = Pipeline(preparation, tiny_config, said.append).run(tmp_path / str(events))
+        assert bundle.manifest.ranker is None
+        bundle.probe.check(bundle.recommender())
+    assert "too short" in said[0]
+
+
+def test_a_clock_in_some_parts_only_is_refused(tiny_config: TrainingConfig) -> None:
+    events = markov_chain()
+    late = events.with_columns(timestamp=pl.lit(None, dtype=pl.Float64))
+    parts = {"train": events.lazy(), "valid": late.lazy()}
+    with pytest.raises(DataError, match="some have none"):
+        Preparation.of(Dataset("half", parts, None), tiny_config)
+
+
 def test_equal_ratings_need_a_stated_scale(tiny_config: TrainingConfig) -> None:
     events = markov_chain().with_columns(value=pl.lit(5.0))
     with pytest.raises(DataError, match=r"every rating is 5\.0; state the scale"):
