@@ -28,6 +28,7 @@ def curves_json(points: Sequence[CurvePoint]) -> bytes:
 def curves_png(points: Sequence[CurvePoint]) -> bytes:
     """Draw loss and validation NDCG@10 of each stage over its epochs."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     stages = list(dict.fromkeys(point.stage for point in points))
     figure = Figure(figsize=(5 * len(stages), 3.4), layout="constrained")
@@ -35,6 +36,7 @@ def curves_png(points: Sequence[CurvePoint]) -> bytes:
         own = [point for point in points if point.stage == stage]
         axes.plot([point.epoch for point in own], [point.loss for point in own], color="tab:grey", label="loss")
         axes.set(title=stage, xlabel="epoch", ylabel="training loss")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         measured = [point for point in own if point.metrics]
         right = axes.twinx()
         right.plot(

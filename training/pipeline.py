@@ -32,11 +32,12 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class _Lesson:
-    """What the ranker learns from: candidate lists, the item table they came from, and the retriever that made them."""
+    """What the ranker learns from: candidate lists, the items they came from, and the retriever that made them."""
 
     lists: CandidateLists
     items: ItemTable
     encoder: UserEncoder
+    curve: list[CurvePoint]
 
 
 class Pipeline:
@@ -99,7 +100,7 @@ class Pipeline:
         recommender = self._recommender(first.network, statistics)
         histories, targets = self._interactions.prefixes(ranker.held_out, ranker.most_lists, self._config.seed)
         lists = RankerTraining(self._config).lists(recommender, histories, targets)
-        return _Lesson(lists, recommender.items, first.network)
+        return _Lesson(lists, recommender.items, first.network, first.curve)
 
     def _train_retriever(
         self, statistics: ItemStatistics, lesson: _Lesson | None
@@ -110,7 +111,7 @@ class Pipeline:
         start = lesson.encoder if lesson else None
         columns: HistoryColumns = self._interactions.columns
         trained = self._retriever_training.run(columns, validate, self._config.retriever.epochs, "retriever", start)
-        return trained.network, trained.curve
+        return trained.network, (lesson.curve if lesson else []) + trained.curve
 
     def _recommender(self, encoder: UserEncoder, statistics: ItemStatistics, ranker: NCF | None = None) -> Recommender:
         config = self._config
