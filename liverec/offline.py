@@ -101,11 +101,12 @@ def evaluate(
     test = Evaluation.of(preparation.known, preparation.split.test)
     if not len(test):
         raise DataError(f"{source} leaves no test events to measure on")
+    valid = Evaluation.of(preparation.split.train, preparation.split.valid)
     interactions = Interactions.of(preparation.split.train, preparation.vocabulary, preparation.window)
     recommender = opened.recommender()
     rows = {
         "popularity": popularity_metrics(test, interactions),
-        "EASE": ease_metrics(test, interactions) or {},
+        "EASE": ease_metrics(test, valid, interactions) or {},
         f"{opened.manifest.retriever.model}, retrieved": test.measure(recommender.without_ranker()),
     }
     if opened.manifest.ranker is not None:

@@ -14,7 +14,7 @@ from training.interactions import Interactions
 from training.item_neighbours import EASE_UP_TO, ease_weights
 from training.metrics import CUTOFFS, ranking_metrics
 
-EASE_REGULARISATION = 200.0
+EASE_REGULARISATIONS = (50.0, 100.0, 200.0, 500.0, 1_000.0)
 Floats = npt.NDArray[np.float32]
 
 
@@ -26,13 +26,25 @@ def popularity_metrics(evaluation: Evaluation, interactions: Interactions) -> di
     return ranking_metrics(ranked, evaluation.wanted)
 
 
-def ease_metrics(evaluation: Evaluation, interactions: Interactions) -> dict[str, float] | None:
-    """Measure EASE (Steck, 2019) with its full weights; None where the catalogue is too large for it."""
+def ease_metrics(test: Evaluation, valid: Evaluation, interactions: Interactions) -> dict[str, float] | None:
+    """Measure EASE (Steck, 2019) with its full weights and the regularisation that is best on validation.
+
+    None where the catalogue is too large for it.
+    """
     count = len(interactions.vocabulary)
     if count > EASE_UP_TO:
         return None
-    weights = ease_weights(interactions.columns, count, EASE_REGULARISATION)
-    ranked = [_ease_list(history, weights, interactions.vocabulary) for history in evaluation.histories]
+    scored = []
+    for regularisation in EASE_REGULARISATIONS:
+        weights = ease_weights(interactions.columns, count, regularisation)
+        found = _ease(valid, weights, interactions.vocabulary).get("NDCG@10", 0.0)
+        scored.append((found, regularisation))
+    _, best = max(scored)
+    return _ease(test, ease_weights(interactions.columns, count, best), interactions.vocabulary)
+
+
+def _ease(evaluation: Evaluation, weights: Floats, vocabulary: Vocabulary) -> dict[str, float]:
+    ranked = [_ease_list(history, weights, vocabulary) for history in evaluation.histories]
     return ranking_metrics(ranked, evaluation.wanted)
 
 
