@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import httpx
+import psutil
 import pytest
 
 from app.embedded_store import EmbeddedStore
@@ -49,8 +50,8 @@ def test_every_rating_counts_in_the_very_next_answer_on_any_worker(service) -> N
 def test_two_processes_serve(service) -> None:
     with httpx.Client(base_url=service.http.base_url, limits=fresh()) as http, ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda number: http.get(f"/recommend/{number}"), range(200)))
-    children = subprocess.run(["ps", "--ppid", str(service.process.pid), "-o", "args="], capture_output=True, text=True)
-    assert children.stdout.count("spawn_main") == 2
+    children = psutil.Process(service.process.pid).children()
+    assert sum("spawn_main" in " ".join(child.cmdline()) for child in children) == 2
 
 
 def test_a_new_user_is_known_after_one_rating(service) -> None:
