@@ -69,8 +69,8 @@ class Server:
         host, port = self.settings.host, self.settings.port
         try:
             family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        except OSError as error:
-            raise ConfigError(f"LIVEREC_HOST is {host!r}, which is no address ({error.strerror})") from error
+        except (OSError, UnicodeError) as error:
+            raise ConfigError(f"LIVEREC_HOST is {host!r}, which is no address ({error})") from error
         with socket.socket(family, kind, protocol) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

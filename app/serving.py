@@ -72,7 +72,8 @@ class Serving:
         latest = time.time() + self._settings.clock_skew_seconds
         events = [rating.event(self._recommender.window, latest) for rating in ratings]
         try:
-            written = await self.store.write(events)
+            timed_here = {event.event_id for event, rating in zip(events, ratings, strict=True) if not rating.timestamp}
+            written = await self.store.write(events, timed_here)
         except StoreError as error:
             # With these ids the client can repeat the ratings, and none will count twice.
             raise StoreError(str(error), event_ids=[event.event_id for event in events]) from error

@@ -53,7 +53,7 @@ class Settings(BaseSettings):
     @classmethod
     def read(cls, overrides: Mapping[str, object] | None = None) -> Settings:
         """Read the environment; `overrides` win. Raises ConfigError naming the variable that is wrong."""
-        known = {f"{PREFIX}{name.upper()}" for name in cls.model_fields}
+        known = {f"{PREFIX}{name.upper()}" for name in cls.model_fields.keys() - {"redis_url"}} | {"REDIS_URL"}
         if unknown := sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known):
             raise ConfigError(f"unknown setting {unknown[0]}; known: {', '.join(sorted(known))}")
         try:

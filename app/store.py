@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from enum import IntEnum
@@ -29,7 +29,6 @@ Arguments = list[str | int | float]
 Command = tuple[list[str], Arguments]
 LOAD_AT_ONCE = 2_000
 OR_VOLATILE = "or set LIVEREC_ALLOW_VOLATILE=true"
-CONNECT_SECONDS = 2.0
 
 
 class Outcome(IntEnum):
@@ -98,19 +97,20 @@ class Store:
         keys = Keys.of(user_id, self._settings.partitions)
         names = [keys.cache, keys.history, keys.items, keys.version]
         with _reported():
-            version, cached, *rest = await self._read(keys=names, args=[field])
+            version, cached, *rest = await self._read(keys=names, args=[field, self._settings.history_limit])
         if not rest:
             return UserState(version, cached, History())
         entries, seen = rest
-        history = History.of(_decode(user_id, entry) for entry in entries)
+        history = History.of(_decode(user_id, *pair) for pair in zip(entries[::2], entries[1::2], strict=True))
         return UserState(version, None, history, frozenset(item_id.decode() for item_id in seen))
 
-    async def write(self, events: Sequence[Event]) -> list[Written]:
+    async def write(self, events: Sequence[Event], timed_here: Container[str] = ()) -> list[Written]:
         """Log events and add them to their histories; returns after they are on disk. One round trip.
 
-        An event whose event_id is known changes nothing and gives the version of its first time.
+        An event whose event_id is known changes nothing and gives the version of its first time. `timed_here` are the
+        event_ids whose timestamp is this host's clock: they never count as older than what the history has.
         """
-        commands = [self._write_command(event) for event in events]
+        commands = [self._write_command(event, event.event_id in timed_here) for event in events]
         with _reported():
             replies = await self._run(self._write, commands)
         return [Written(Outcome(outcome), version) for outcome, version in replies]
@@ -156,12 +156,12 @@ class Store:
             raise StoreError("the store did not confirm that the events are on disk; send them again with the same ids")
         return replies
 
-    def _write_command(self, event: Event) -> Command:
+    def _write_command(self, event: Event, is_timed_here: bool) -> Command:
         keys = Keys.of(event.user_id, self._settings.partitions)
         names = [keys.log, keys.history, keys.items, keys.version, keys.cache, keys.event(event.event_id)]
         owner = _json([event.item_id, event.kind, event.value])
         limits = [self._settings.history_limit, self._settings.dedupe_seconds]
-        entry: Arguments = [event.timestamp, _encode(event), event.item_id, event.kind]
+        entry: Arguments = [event.timestamp, int(is_timed_here), _encode(event), event.item_id, event.kind]
         return names, [_json(asdict(event)), *entry, owner, *limits]
 
     def _load_command(self, history: History) -> Command:
@@ -188,9 +188,9 @@ class Store:
 
     async def _check_durability(self) -> None:
         config = {name: await self._option(name) for name in ("appendonly", "appendfsync", "maxmemory-policy")}
-        if config["maxmemory-policy"].startswith("allkeys"):
+        if config["maxmemory-policy"] != "noeviction":
             raise ConfigError(
-                f"the store's maxmemory-policy is {config['maxmemory-policy']}, which may throw ratings away;"
+                f"the store's maxmemory-policy is {config['maxmemory-policy']}, which may throw away what must stay;"
                 f" start it with --maxmemory-policy noeviction, {OR_VOLATILE}"
             )
         if config["appendonly"] == "yes" and config["appendfsync"] == "always":
@@ -198,7 +198,7 @@ class Store:
         info = await self._redis.info("server")
         # WAITAOF came with Redis 7.2, from which Valkey split off.
         can_wait = tuple(int(part) for part in str(info["redis_version"]).split(".")[:2]) >= (7, 2)
-        self._waits_for_disk = config["appendonly"] == "yes" and can_wait
+        self._waits_for_disk = config["appendonly"] == "yes" and config["appendfsync"] == "everysec" and can_wait
         if not self._waits_for_disk:
             raise ConfigError(
                 "the store does not write to disk before it answers, so acknowledged ratings could be lost;"
@@ -222,14 +222,15 @@ def _pool(url: str, settings: Settings) -> BlockingConnectionPool:
             max_connections=settings.max_concurrency,
             timeout=settings.store_timeout_seconds,
             socket_timeout=settings.store_timeout_seconds,
-            socket_connect_timeout=CONNECT_SECONDS,
+            socket_connect_timeout=settings.store_timeout_seconds,
             # A connection that died while idle is replaced once; writing again is harmless, since events have ids.
-            retry=Retry(NoBackoff(), 1),
-            retry_on_error=[RedisConnectionError],
+            retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
         )
-    except ValueError as error:
-        # The URL may hold a password: it is not repeated.
-        raise ConfigError(f"REDIS_URL cannot be used: {error}") from error
+    except ValueError:
+        # The URL may hold a password, and so may the error's text: neither is repeated.
+        raise ConfigError(
+            "REDIS_URL cannot be used; write it as redis://, rediss:// or unix://, a password percent-encoded"
+        ) from None
 
 
 def _script(name: str) -> str:
@@ -241,12 +242,13 @@ def _json(value: object) -> str:
 
 
 def _encode(event: Event) -> str:
+    # The time that counts is the entry's score; here it keeps two views of one item from being one entry.
     return _json([event.item_id, event.kind, event.value, event.timestamp, event.event_id])
 
 
-def _decode(user_id: str, entry: bytes) -> Event:
-    item_id, kind, value, timestamp, event_id = json.loads(entry[VERSION_DIGITS:])
-    return Event(user_id, item_id, kind, value, timestamp, event_id)
+def _decode(user_id: str, entry: bytes, timestamp: bytes) -> Event:
+    item_id, kind, value, _, event_id = json.loads(entry[VERSION_DIGITS:])
+    return Event(user_id, item_id, kind, value, float(timestamp), event_id)
 
 
 @contextmanager

@@ -142,8 +142,10 @@ def _known_device(name: str) -> str:
         device = torch.device(name)
     except RuntimeError as error:
         raise ValueError(f"torch knows no device {name!r}; use cpu or cuda") from error
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"torch finds no CUDA device for {name!r}; use cpu")
+    if device.type not in ("cpu", "cuda"):
+        raise ValueError(f"device {name!r} is not supported; use cpu or cuda")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ValueError(f"torch finds {torch.cuda.device_count()} CUDA devices, none for {name!r}; use cpu")
     return name
 
 

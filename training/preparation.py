@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -100,6 +101,17 @@ def _observed_scale(train: pl.DataFrame) -> tuple[float, float]:
     return low, high
 
 
+def finite(value: Any) -> Any:  # noqa: ANN401 (any JSON)
+    """Return metadata with null for numbers that JSON cannot say."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, list):
+        return [finite(each) for each in value]
+    if isinstance(value, dict):
+        return {name: finite(each) for name, each in value.items()}
+    return value
+
+
 def _metadata(items: pl.LazyFrame | None, vocabulary: Vocabulary) -> tuple[bytes, ...]:
     if items is None:
         return ()
@@ -107,8 +119,10 @@ def _metadata(items: pl.LazyFrame | None, vocabulary: Vocabulary) -> tuple[bytes
     frame = items.filter(pl.col("item_id").is_in(list(vocabulary.ids()))).collect(engine="streaming")
     for row in frame.iter_rows(named=True):
         item_id = row.pop("item_id")
-        described[item_id] = {name: value for name, value in row.items() if value not in (None, "", [])}
-    return tuple(
-        json.dumps(described.get(item_id, {}), ensure_ascii=False, separators=(",", ":"), default=str).encode()
-        for item_id in vocabulary.ids()
-    )
+        described[item_id] = {name: finite(value) for name, value in row.items() if value not in (None, "", [])}
+    return tuple(_encoded(described.get(item_id, {})) for item_id in vocabulary.ids())
+
+
+def _encoded(metadata: dict[str, Any]) -> bytes:
+    text = json.dumps(metadata, ensure_ascii=False, separators=(",", ":"), default=str, allow_nan=False)
+    return text.encode()

@@ -4,9 +4,8 @@
 local added = 0
 for at = 2, #ARGV, 5 do
   local entry = string.format('%016d', tonumber(ARGV[at + 1])) .. ARGV[at + 2]
-  added = added + place(KEYS[1], KEYS[2], entry, ARGV[at + 3], ARGV[at + 4], ARGV[at])
+  added = added + place(KEYS[1], KEYS[2], entry, ARGV[at + 3], ARGV[at + 4], ARGV[at], tonumber(ARGV[1]))
 end
-redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -tonumber(ARGV[1]) - 1)
 if added > 0 then
   redis.call('DEL', KEYS[4])
   -- Above the order of any loaded event, so that what is written later comes later.

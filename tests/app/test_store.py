@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import time
 import uuid
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -12,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from redis import Redis
 
+from app.embedded_store import EmbeddedStore
 from app.keys import Keys
 from app.settings import Settings
 from app.store import Outcome, Store
@@ -189,14 +194,14 @@ def test_a_store_that_is_not_there_is_named() -> None:
         with_store("redis://127.0.0.1:1", work)
 
 
-@pytest.mark.parametrize(("durable", "accepted"), [("no", False), ("everysec", True)])
+@pytest.mark.parametrize(("durable", "accepted"), [("never", False), ("no", False), ("everysec", True)])
 def test_a_store_must_be_able_to_promise_durability(store_url: str, user_id: str, durable: str, accepted: bool) -> None:
     async def work(store: Store) -> None:
         written = await store.write([event(user_id, "a")])
         assert written[0].version == 1
 
     with Redis.from_url(store_url) as redis:
-        if durable == "no":
+        if durable == "never":
             redis.config_set("appendonly", "no")
         else:
             redis.config_set("appendfsync", durable)
@@ -283,3 +288,59 @@ def test_a_store_that_may_evict_is_refused(store_url: str) -> None:
                 with_store(store_url, work)
         finally:
             redis.config_set("maxmemory-policy", "noeviction")
+
+
+def test_what_was_trimmed_is_still_seen_however_often_items_were_viewed(store_url: str, user_id: str) -> None:
+    views = [Event(user_id, "first", "view", None, 0.0)]
+    views += [
+        Event(user_id, f"i{item}", "view", None, 1.0 + item + again / 10) for item in range(5) for again in range(3)
+    ]
+
+    async def work(store: Store) -> frozenset[str]:
+        await store.load([History.of(views)])
+        state = await store.read(user_id, "f")
+        assert len(state.history.events) == 10
+        return state.seen | state.history.seen()
+
+    assert "first" in with_store(store_url, work)
+
+
+def test_loading_a_long_history_again_changes_nothing(store_url: str, user_id: str) -> None:
+    known = History(tuple(event(user_id, str(item), float(item)) for item in range(15)))
+
+    async def work(store: Store) -> tuple[int, int]:
+        await store.load([known])
+        first = await store.read(user_id, "f")
+        await store.load([known])
+        second = await store.read(user_id, "f")
+        assert first.history == second.history
+        return first.version, second.version
+
+    first, second = with_store(store_url, work)
+    assert first == second
+
+
+def test_what_this_host_timed_never_counts_as_older(store_url: str, user_id: str) -> None:
+    async def work(store: Store) -> list[tuple[str, float | None]]:
+        await store.write([event(user_id, "a", 100.0, value=5.0), event(user_id, "b", 101.0)])
+        late = event(user_id, "a", 98.5, value=1.0)
+        await store.write([late], timed_here={late.event_id})
+        return [(each.item_id, each.value) for each in (await store.read(user_id, "f")).history.events]
+
+    assert with_store(store_url, work) == [("b", 4.0), ("a", 1.0)]
+
+
+def test_a_hung_store_is_given_up_in_time(store_url: str, tmp_path: Path) -> None:
+    with EmbeddedStore(tmp_path) as hung:
+
+        async def work(store: Store) -> float:
+            os.kill(hung.pid, signal.SIGSTOP)
+            started = time.monotonic()
+            with pytest.raises(StoreError, match="Timeout"):
+                await store.read("anyone", "f")
+            return time.monotonic() - started
+
+        try:
+            assert with_store(hung.url, work, Settings(store_timeout_seconds=0.3)) < 2.0
+        finally:
+            os.kill(hung.pid, signal.SIGCONT)
