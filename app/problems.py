@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request, Response
@@ -21,7 +21,6 @@ STATUS: dict[type[LiverecError], HTTPStatus] = {
     ConflictError: HTTPStatus.CONFLICT,
     StoreError: HTTPStatus.SERVICE_UNAVAILABLE,
 }
-Handler = Callable[[Request, Exception], Awaitable[Response]]
 
 
 def problem(status: int, detail: str, headers: Mapping[str, str] | None = None, **members: object) -> Response:

@@ -9,18 +9,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from rich.console import Console
+from worlds import SCHEMA
 
 from engine.errors import DataError
 from training.cleaning import CleaningReport, CleaningRules, clean
 
-SCHEMA = {
-    "user_id": pl.String,
-    "item_id": pl.String,
-    "kind": pl.String,
-    "value": pl.Float64,
-    "timestamp": pl.Float64,
-    "row": pl.UInt64,
-}
 INF, NAN = float("inf"), float("nan")
 
 
