@@ -72,7 +72,8 @@ class Serving:
         latest = time.time() + self._settings.clock_skew_seconds
         events = [rating.event(self._recommender.window, latest) for rating in ratings]
         try:
-            timed_here = {event.event_id for event, rating in zip(events, ratings, strict=True) if not rating.timestamp}
+            pairs = zip(events, ratings, strict=True)
+            timed_here = {event.event_id for event, rating in pairs if rating.timestamp is None}
             written = await self.store.write(events, timed_here)
         except StoreError as error:
             # With these ids the client can repeat the ratings, and none will count twice.

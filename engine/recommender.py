@@ -125,18 +125,16 @@ class Recommender:
         return self._answer(query, np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32), POPULAR)
 
     def _recommend_batch(self, queries: Sequence[Query]) -> list[Recommendation]:
-        known = [any(item_id in self.items.vocabulary for item_id in query.history.seen()) for query in queries]
-        personal = [query for query, is_known in zip(queries, known, strict=True) if is_known]
-        answers = iter(self._personal(personal) if personal else ())
-        return [
-            next(answers) if is_known else self.popular(query) for query, is_known in zip(queries, known, strict=True)
-        ]
-
-    def _personal(self, queries: Sequence[Query]) -> list[Recommendation]:
-        depth = max(self._depth, *(query.n for query in queries))
-        excluded = [self._excluded(query) for query in queries]
         columns = self.window.columns([query.history for query in queries], self.items)
-        candidates = self.candidates(columns, excluded, depth)
+        rows = np.flatnonzero(np.diff(columns.offsets))
+        readable = columns.runs(columns.offsets[rows], columns.offsets[rows + 1])
+        personal = self._personal([queries[row] for row in rows.tolist()], readable) if len(rows) else []
+        answers = dict(zip(rows.tolist(), personal, strict=True))
+        return [answers.get(row) or self.popular(query) for row, query in enumerate(queries)]
+
+    def _personal(self, queries: Sequence[Query], columns: HistoryColumns) -> list[Recommendation]:
+        depth = max(self._depth, *(query.n for query in queries))
+        candidates = self.candidates(columns, [self._excluded(query) for query in queries], depth)
         indices, scores, source = candidates.indices, candidates.scores, RETRIEVAL
         if self._ranker is not None:
             indices, scores = rerank(self._ranker, candidates, self._depth)

@@ -33,6 +33,13 @@ class HistoryColumns:
     timestamp: npt.NDArray[np.float64]
     offsets: Indices
 
+    def runs(self, starts: Indices, ends: Indices) -> HistoryColumns:
+        """Return the events of starts[b]:ends[b] as the histories of B users; the runs may overlap."""
+        lengths = ends - starts
+        offsets = offsets_of(lengths)
+        rows = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], lengths)
+        return HistoryColumns(self.item_index[rows], self.value[rows], self.timestamp[rows], offsets)
+
 
 @dataclass(frozen=True, slots=True)
 class IndexBatch:

@@ -45,7 +45,7 @@ class Interactions:
 
     def without_newest(self, count: int) -> HistoryColumns:
         """Return the columns without the newest `count` events of each user, or a quarter where that is less."""
-        return _runs(self.columns, self.columns.offsets[:-1], self._earlier_ends(count))
+        return self.columns.runs(self.columns.offsets[:-1], self._earlier_ends(count))
 
     def prefixes(self, count: int, most: int, seed: int) -> tuple[HistoryColumns, npt.NDArray[np.int64]]:
         """Return, for each event that `without_newest` leaves out, the history before it; and that event's item.
@@ -59,7 +59,7 @@ class Interactions:
         if len(targets) > most:
             drawn = np.sort(np.random.default_rng(seed).choice(len(targets), most, replace=False))
             owner, targets = owner[drawn], targets[drawn]
-        return _runs(self.columns, self.columns.offsets[:-1][owner], targets), self.columns.item_index[targets]
+        return self.columns.runs(self.columns.offsets[:-1][owner], targets), self.columns.item_index[targets]
 
     def _earlier_ends(self, count: int) -> npt.NDArray[np.int64]:
         starts, ends = self.columns.offsets[:-1], self.columns.offsets[1:]
@@ -80,10 +80,3 @@ def histories_of(events: pl.DataFrame, user_ids: Sequence[str]) -> list[History]
     for user_id, *rest in rows.select("user_id", "item_id", "kind", "value", "timestamp").iter_rows():
         grouped[user_id].append(Event(user_id, *rest))
     return [History.of(grouped[user_id]) for user_id in user_ids]
-
-
-def _runs(columns: HistoryColumns, starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]) -> HistoryColumns:
-    lengths = ends - starts
-    offsets = offsets_of(lengths)
-    rows = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], lengths)
-    return HistoryColumns(columns.item_index[rows], columns.value[rows], columns.timestamp[rows], offsets)

@@ -17,7 +17,7 @@ from engine.features import Candidates, candidate_features
 from engine.items import ItemTable
 from engine.ranking import rerank
 from engine.recommender import Recommender
-from engine.window import HistoryColumns, offsets_of
+from engine.window import HistoryColumns
 from models import NCF, RANKERS
 from training.config import TrainingConfig
 from training.evaluation import Evaluation
@@ -52,8 +52,9 @@ class RankerTraining:
         """Retrieve candidates for each history and keep the lists that contain the target."""
         pieces = []
         for start in range(0, len(targets), LISTS_AT_ONCE):
-            columns = _slice(histories, start, min(start + LISTS_AT_ONCE, len(targets)))
-            pieces.append(self._lists(recommender, columns, targets[start : start + LISTS_AT_ONCE]))
+            part = slice(start, start + LISTS_AT_ONCE)
+            columns = histories.runs(histories.offsets[:-1][part], histories.offsets[1:][part])
+            pieces.append(self._lists(recommender, columns, targets[part]))
         tensors = (torch.from_numpy(np.concatenate(arrays)) for arrays in zip(*pieces, strict=True))
         return CandidateLists(*tensors)
 
@@ -129,9 +130,3 @@ def _parts(histories: Sequence[History]) -> list[Sequence[History]]:
 def _ranked_ids(ranker: TorchRanker, candidates: Candidates, items: ItemTable) -> list[list[str]]:
     indices, _ = rerank(ranker, candidates, candidates.indices.shape[1])
     return [[items.vocabulary.id_of(int(index)) for index in row[: max(CUTOFFS)] if index >= 0] for row in indices]
-
-
-def _slice(columns: HistoryColumns, start: int, stop: int) -> HistoryColumns:
-    rows = slice(int(columns.offsets[start]), int(columns.offsets[stop]))
-    counts = np.diff(columns.offsets[start : stop + 1])
-    return HistoryColumns(columns.item_index[rows], columns.value[rows], columns.timestamp[rows], offsets_of(counts))

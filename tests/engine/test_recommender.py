@@ -85,6 +85,13 @@ def test_who_is_not_known_gets_what_is_popular(recommender: Recommender, strange
     assert chosen == sorted(counts, reverse=True)[:5]
 
 
+def test_events_that_no_network_reads_leave_a_user_unknown_but_count_as_seen(recommender: Recommender) -> None:
+    clicks = History((Event("u", "item 3", "click", None, 1.0),))
+    answer = recommender.recommend([Query(clicks, 24)])[0]
+    assert answer.source == "popular"
+    assert "item 3" not in ids(answer)
+
+
 def test_one_known_item_is_enough_to_be_personal(recommender: Recommender) -> None:
     answer = recommender.recommend([Query(history([3], extra="unknown"), 3)])[0]
     assert answer.source == "rerank"

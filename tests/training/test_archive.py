@@ -2,20 +2,12 @@
 
 import stat
 import zipfile
-from pathlib import Path
 
 import pytest
+from data_files import zip_of
 
 from engine.errors import DataError
 from training.archive import unpack
-
-
-def zip_of(tmp_path: Path, members: dict[str, str | bytes]) -> Path:
-    path = tmp_path / "data.zip"
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-    return path
 
 
 @pytest.mark.parametrize("name", ["../e.csv", "/e.csv", "a/../../e.csv", "a\\..\\e.csv", "c:e.csv"])

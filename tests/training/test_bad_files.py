@@ -1,41 +1,17 @@
 """Bad files, folders and requests: the error names the file, the value and the remedy."""
 
 import gzip
-from pathlib import Path
 
 import polars as pl
 import pytest
+from data_files import HEAD, events, one_file, opened, write
 
 from engine.errors import ConfigError, DataError
-from training.dataset import open_dataset
 
 CSV = "1,10,4.0,1000000000\n1,20,3.5,1000000060\n"
 TAB = CSV.replace(",", "\t")
 DAT = CSV.replace(",", "::")
 ATOMIC = "user_id:token\titem_id:token\trating:float\ttimestamp:float\n" + TAB
-HEAD = "userId,movieId,rating,timestamp\n"
-
-
-def write(folder: Path, **files: str | bytes) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, content in files.items():
-        data = content.encode() if isinstance(content, str) else content
-        (folder / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
-    return folder
-
-
-def opened(source, tmp_path, **options):
-    return open_dataset(source, cache=tmp_path / "cache", **options)
-
-
-def events(source, tmp_path, part="all", **options) -> pl.DataFrame:
-    return opened(source, tmp_path, **options).parts[part].collect()
-
-
-def one_file(tmp_path, content, name="e.csv", **options) -> pl.DataFrame:
-    return events(write(tmp_path / "one", **{name: content}) / name, tmp_path, **options)
-
-
 BAD = {
     "empty": ("e.csv", b"", "the file is empty"),
     "empty gzip": ("e.csv.gz", b"", "the file is empty"),

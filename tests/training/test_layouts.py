@@ -1,19 +1,16 @@
 """Every layout of a data set, written small, reads as the same canonical frames; every bad file says what is wrong."""
 
 import csv
-import gzip
 import io
-import zipfile
 from datetime import UTC, datetime
-from pathlib import Path
 
 import polars as pl
 import pytest
+from data_files import HEAD, events, one_file, opened, write, zip_of
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from training.dataset import open_dataset
 from training.tables import scan_delimited
 
 RATINGS = [("1", "10", 4.0, 1_000_000_000.0), ("1", "20", 3.5, 1_000_000_060.0), ("2", "10", 5.0, 1_000_000_120.0)]
@@ -28,37 +25,6 @@ ATOMIC = "user_id:token\titem_id:token\trating:float\ttimestamp:float\n" + TAB
 ATOMIC_ITEMS = (
     "item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq\n10\tHeat\t1995\tAction Children's\n"
 )
-HEAD = "userId,movieId,rating,timestamp\n"
-
-
-def write(folder: Path, **files: str | bytes) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, content in files.items():
-        data = content.encode() if isinstance(content, str) else content
-        (folder / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
-    return folder
-
-
-def opened(source, tmp_path, **options):
-    return open_dataset(source, cache=tmp_path / "cache", **options)
-
-
-def events(source, tmp_path, part="all", **options) -> pl.DataFrame:
-    return opened(source, tmp_path, **options).parts[part].collect()
-
-
-def one_file(tmp_path, content, name="e.csv", **options) -> pl.DataFrame:
-    return events(write(tmp_path / "one", **{name: content}) / name, tmp_path, **options)
-
-
-def zip_of(tmp_path: Path, members: dict[str, str | bytes]) -> Path:
-    path = tmp_path / "data.zip"
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-    return path
-
-
 LAYOUTS = {
     "ml-100k": ({"u.data": TAB, "u.item": U_ITEM}, 1),
     "recbole": ({"x.inter": ATOMIC, "x.item": ATOMIC_ITEMS}, 2),
