@@ -92,7 +92,7 @@ def encode_answer(
                 "rank": rank,
                 "score": round(item.score, 5),
                 "predicted_rating": None if item.predicted_rating is None else round(item.predicted_rating, 2),
-                "reason": [item.reason],
+                "reason": list(item.reason),
                 "metadata": items.metadata_of(items.vocabulary.index_of(item.item_id)),
             }
             for rank, item in enumerate(recommendation.items, start=1)

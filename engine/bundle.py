@@ -15,29 +15,43 @@ from engine.atomic import atomic_folder
 from engine.encoder import NetworkEncoder
 from engine.errors import BundleError
 from engine.index import VectorIndex
+from engine.item_vectors import ItemVectors
 from engine.items import ItemTable
-from engine.manifest import FileEntry, Manifest
+from engine.manifest import FileEntry, Manifest, SourceSection
+from engine.neighbour_source import NeighbourSource
 from engine.neighbours import NeighbourTable
+from engine.popularity_source import PopularitySource
 from engine.probe import Probe
 from engine.ranking import NetworkRanker
 from engine.ratings import RatingPredictor
 from engine.recommender import Recommender
 from engine.runtime import Network
+from engine.source import Source
+from engine.vector_source import VectorSource
 from engine.vocabulary import Vocabulary
 
 MANIFEST = "manifest.json"
 SEAL = "manifest.sha256"
 VOCABULARY = "vocabulary.json"
 METADATA = "metadata.jsonl"
-INPUT_VECTORS = "input_vectors.npy"
-OUTPUT_VECTORS = "output_vectors.npy"
 COLUMNS = "item_columns.npy"
 NEIGHBOURS = "{}_neighbours.npy"
 NEIGHBOUR_WEIGHTS = "{}_weights.npy"
-INDEX = "index.faiss"
-ENCODER = "encoder.onnx"
+INPUT_VECTORS = "{}_inputs.npy"
+OUTPUT_VECTORS = "{}_outputs.npy"
+INDEX = "{}_index.faiss"
+ENCODER = "{}_encoder.onnx"
 RANKER = "ranker.onnx"
 PROBE = "probe.json"
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedSource:
+    """What a trained source consists of: an encoder as ONNX, the item vectors, and the index over them."""
+
+    encoder: bytes
+    vectors: ItemVectors
+    index: VectorIndex
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +64,8 @@ class Bundle:
 
     manifest: Manifest
     items: ItemTable
-    index: VectorIndex
-    encoder: bytes
+    encoded: Mapping[str, EncodedSource]
+    """The trained sources, by name."""
     ranker: bytes | None
     probe: Probe
     attachments: Mapping[str, bytes] = field(default_factory=dict)
@@ -69,17 +83,19 @@ class Bundle:
             mean, shrinkage = manifest.ratings.mean, manifest.ratings.shrinkage
             ratings = RatingPredictor(self.items, mean, manifest.window.rating_scale, shrinkage)
         if manifest.ranker and self.ranker is not None:
-            ranker = NetworkRanker(Network(self.ranker, RANKER), manifest.ranker.features, self.items)
-        return Recommender(
-            self.items,
-            manifest.window,
-            NetworkEncoder(Network(self.encoder, ENCODER)),
-            self.index,
-            retriever_name=manifest.retriever.model,
-            depth=manifest.retriever.depth,
-            ranker=ranker,
-            ratings=ratings,
-        )
+            vectors = self.encoded[manifest.sources[0].name].vectors
+            ranker = NetworkRanker(Network(self.ranker, RANKER), manifest.ranker.features, self.items, vectors)
+        sources = [self._source(section) for section in manifest.sources]
+        return Recommender(self.items, manifest.window, sources, ranker=ranker, ratings=ratings)
+
+    def _source(self, section: SourceSection) -> Source:
+        if section.kind == "popularity":
+            return PopularitySource(section.name, self.items, section.depth)
+        if section.kind == "neighbours":
+            return NeighbourSource(section.name, self.items.neighbours[section.name], section.depth)
+        encoded = self.encoded[section.name]
+        encoder = NetworkEncoder(Network(encoded.encoder, ENCODER.format(section.name)))
+        return VectorSource(section.name, encoded.vectors, encoder, encoded.index, section.depth)
 
     def save(self, folder: Path) -> Bundle:
         """Write the bundle whole or not at all, and return it as it opens again."""
@@ -97,26 +113,25 @@ class Bundle:
         manifest = _read_manifest(folder)
         _check_files(folder, manifest)
         items = _read_items(folder, manifest)
-        index = VectorIndex.open(folder / INDEX)
-        if (len(index), index.width) != items.output_vectors.shape:
-            raise BundleError(f"{INDEX} does not fit {OUTPUT_VECTORS} {items.output_vectors.shape}; train again")
+        encoded = {each.name: _read_source(folder, each.name) for each in manifest.sources if each.kind == "network"}
         ranker = (folder / RANKER).read_bytes() if manifest.ranker else None
         probe = Probe.from_json((folder / PROBE).read_bytes())
-        return cls(manifest, items, index, (folder / ENCODER).read_bytes(), ranker, probe)
+        return cls(manifest, items, encoded, ranker, probe)
 
     def _write_files(self, folder: Path) -> None:
         items = self.items
         (folder / VOCABULARY).write_bytes(items.vocabulary.to_json())
         (folder / METADATA).write_bytes(b"".join(line + b"\n" for line in items.metadata))
-        np.save(folder / INPUT_VECTORS, items.input_vectors, allow_pickle=False)
-        np.save(folder / OUTPUT_VECTORS, items.output_vectors, allow_pickle=False)
         columns = [items.columns[name] for name in self.manifest.item_columns]
         np.save(folder / COLUMNS, np.stack(columns).astype(np.float32), allow_pickle=False)
         for name, table in items.neighbours.items():
             np.save(folder / NEIGHBOURS.format(name), table.indices, allow_pickle=False)
             np.save(folder / NEIGHBOUR_WEIGHTS.format(name), table.weights, allow_pickle=False)
-        self.index.save(folder / INDEX)
-        (folder / ENCODER).write_bytes(self.encoder)
+        for name, source in self.encoded.items():
+            np.save(folder / INPUT_VECTORS.format(name), source.vectors.inputs, allow_pickle=False)
+            np.save(folder / OUTPUT_VECTORS.format(name), source.vectors.outputs, allow_pickle=False)
+            source.index.save(folder / INDEX.format(name))
+            (folder / ENCODER.format(name)).write_bytes(source.encoder)
         if self.ranker is not None:
             (folder / RANKER).write_bytes(self.ranker)
         (folder / PROBE).write_bytes(self.probe.to_json())
@@ -148,8 +163,9 @@ def _check_files(folder: Path, manifest: Manifest) -> None:
     if strange := present ^ manifest.files.keys():
         state = "missing" if strange - present else "not in the manifest"
         raise BundleError(f"{folder / min(strange)} is {state}; copy or train the bundle again")
-    needed = {VOCABULARY, METADATA, INPUT_VECTORS, OUTPUT_VECTORS, COLUMNS, INDEX, ENCODER, PROBE}
-    needed |= {RANKER} if manifest.ranker else set()
+    needed = {VOCABULARY, METADATA, COLUMNS, PROBE} | ({RANKER} if manifest.ranker else set())
+    trained = [each.name for each in manifest.sources if each.kind == "network"]
+    needed |= {file.format(name) for name in trained for file in (INPUT_VECTORS, OUTPUT_VECTORS, INDEX, ENCODER)}
     needed |= {file.format(name) for name in manifest.neighbour_tables for file in (NEIGHBOURS, NEIGHBOUR_WEIGHTS)}
     if absent := needed - present:
         raise BundleError(f"{folder / min(absent)} is missing; copy or train the bundle again")
@@ -168,12 +184,20 @@ def _read_items(folder: Path, manifest: Manifest) -> ItemTable:
         raise BundleError(f"{folder / COLUMNS} has {len(columns)} columns, not {manifest.item_columns}; train again")
     return ItemTable(
         vocabulary,
-        _load(folder / INPUT_VECTORS),
-        _load(folder / OUTPUT_VECTORS),
         dict(zip(manifest.item_columns, columns, strict=True)),
         (folder / METADATA).read_bytes().splitlines(),
         {name: _read_neighbours(folder, name) for name in manifest.neighbour_tables},
     )
+
+
+def _read_source(folder: Path, name: str) -> EncodedSource:
+    inputs, outputs = _load(folder / INPUT_VECTORS.format(name)), _load(folder / OUTPUT_VECTORS.format(name))
+    index = VectorIndex.open(folder / INDEX.format(name))
+    if (len(index), index.width) != outputs.shape:
+        raise BundleError(
+            f"{INDEX.format(name)} does not fit {OUTPUT_VECTORS.format(name)} {outputs.shape}; train again"
+        )
+    return EncodedSource((folder / ENCODER.format(name)).read_bytes(), ItemVectors(inputs, outputs), index)
 
 
 def _read_neighbours(folder: Path, name: str) -> NeighbourTable:

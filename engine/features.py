@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from engine.errors import BundleError
 from engine.items import ItemTable
-from engine.window import HistoryBatch
+from engine.window import IndexBatch
 
 Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
@@ -18,26 +18,38 @@ Indices = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """What retrieval returned for B histories: indices [B,K] (-1 where fewer were found) and their scores [B,K].
+    """What the sources propose for B histories: indices [B,K] (-1 where fewer were found), the first source's order.
 
-    batch and user_vectors [B,E] are what retrieval itself was computed from.
+    scores [B,K] and user_vectors [B,E] are the first source's; further: the score [B,K] of each further source;
+    proposed: which candidates [B,K] each source proposed itself; rows: the histories they were computed from.
     """
 
-    batch: HistoryBatch
+    rows: IndexBatch
     user_vectors: Floats
     indices: Indices
     scores: Floats
+    further: Mapping[str, Floats] = field(default_factory=dict)
+    proposed: Mapping[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
+
+
+Feature = Callable[[ItemTable, Candidates], Floats]
 
 
 def retrieval_score(_items: ItemTable, candidates: Candidates) -> Floats:
-    """Return how far the first stage's score is below its best candidate's (<= 0)."""
-    return candidates.scores - candidates.scores[:, :1]
+    """Return how far the first source's score is below its best candidate's (<= 0)."""
+    return below_best(candidates.scores, candidates.indices)
 
 
 def retrieval_rank(_items: ItemTable, candidates: Candidates) -> Floats:
-    """Return log(1 + place in the first stage's order, from 0)."""
+    """Return log(1 + place in the first source's order, from 0)."""
     places = np.log1p(np.arange(candidates.scores.shape[1], dtype=np.float32))
     return np.broadcast_to(places, candidates.scores.shape)
+
+
+def history_length(_items: ItemTable, candidates: Candidates) -> Floats:
+    """Return log(1 + number of events in the window), the same for all candidates."""
+    lengths = np.log1p(candidates.rows.lengths.astype(np.float32))
+    return np.broadcast_to(lengths[:, None], candidates.indices.shape)
 
 
 def popularity(items: ItemTable, candidates: Candidates) -> Floats:
@@ -50,36 +62,70 @@ def recency(items: ItemTable, candidates: Candidates) -> Floats:
     return np.log1p(items.columns["staleness"])[candidates.indices]
 
 
-def linked(table: str, newest: int | None = None) -> Callable[[ItemTable, Candidates], Floats]:
+def linked(table: str, newest: int | None = None) -> Feature:
     """Return the feature: summed weight from the window's (newest) events to the candidate, in a neighbour table."""
 
     def feature(items: ItemTable, candidates: Candidates) -> Floats:
-        history = candidates.batch.newest(newest, items.vocabulary.padding_index)
+        history = candidates.rows.newest(newest, items.vocabulary.padding_index)
         return items.neighbours[table].scores(history, candidates.indices)
 
     return feature
 
 
-FEATURES: dict[str, Callable[[ItemTable, Candidates], Floats]] = {
+def source_score(name: str) -> Feature:
+    """Return the feature: how far the candidate's score in a further source is below the best one (<= 0)."""
+    return lambda _items, candidates: below_best(candidates.further[name], candidates.indices)
+
+
+def source_rank(name: str) -> Feature:
+    """Return the feature: log(1 + the candidate's place among all candidates in the order of a further source)."""
+
+    def feature(_items: ItemTable, candidates: Candidates) -> Floats:
+        order = np.argsort(-below_best(candidates.further[name], candidates.indices), axis=1, kind="stable")
+        places = np.empty(order.shape, dtype=np.float32)
+        np.put_along_axis(places, order, np.arange(order.shape[1], dtype=np.float32)[None], axis=1)
+        return np.log1p(places)
+
+    return feature
+
+
+def below_best(scores: Floats, indices: Indices) -> Floats:
+    """Return scores minus the best of each row; -inf where there is no candidate."""
+    real = np.where(indices >= 0, scores, -np.inf)
+    best = real.max(axis=1, keepdims=True, initial=-np.inf)
+    return real - np.where(np.isfinite(best), best, 0.0)
+
+
+TABLES = ("ease", "cooccurrence", "item_knn")
+FEATURES: dict[str, Feature] = {
     "retrieval_score": retrieval_score,
     "retrieval_rank": retrieval_rank,
+    "history_length": history_length,
     "popularity": popularity,
     "recency": recency,
     "ease": linked("ease"),
     "ease_10": linked("ease", newest=10),
     "cooccurrence_10": linked("cooccurrence", newest=10),
     "cooccurrence_3": linked("cooccurrence", newest=3),
+    "item_knn": linked("item_knn"),
+    "item_knn_10": linked("item_knn", newest=10),
 }
 
 
 def tables_of(names: Sequence[str]) -> set[str]:
     """Return the names of the neighbour tables that the features read."""
-    return {name.split("_")[0] for name in names} & {"ease", "cooccurrence"}
+    return {table for name in names for table in TABLES if name.removesuffix("_10").removesuffix("_3") == table}
+
+
+def source_features(name: str) -> dict[str, Feature]:
+    """Return the features that a further source adds, by name."""
+    return {f"{name}_score": source_score(name), f"{name}_rank": source_rank(name)}
 
 
 def candidate_features(names: Sequence[str], items: ItemTable, candidates: Candidates) -> Floats:
     """Return the named features as [B,K,F], zero where there is no candidate; BundleError for an unknown name."""
-    if unknown := [name for name in names if name not in FEATURES]:
-        raise BundleError(f"the ranker wants unknown features {unknown}; known: {sorted(FEATURES)}; train again")
-    columns = [FEATURES[name](items, candidates) for name in names]
+    known = FEATURES | {key: value for name in candidates.further for key, value in source_features(name).items()}
+    if unknown := [name for name in names if name not in known]:
+        raise BundleError(f"the ranker wants unknown features {unknown}; known: {sorted(known)}; train again")
+    columns = [known[name](items, candidates) for name in names]
     return np.where((candidates.indices >= 0)[..., None], np.stack(columns, axis=-1), 0.0).astype(np.float32)

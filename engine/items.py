@@ -19,26 +19,21 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class ItemTable:
-    """The items 0..N-1: vectors (memory-mapped once opened), columns of numbers, metadata.
+    """The items 0..N-1: columns of numbers, neighbours, metadata.
 
-    input_vectors [N+1,D]: what a network reads of an item inside a history; row N is padding and all zeros.
-    output_vectors [N,E]: what a user vector is multiplied with; the last dimension may carry a bias.
     columns: named [N] arrays, for example "popularity" (number of training events).
-    neighbours: named item-to-item tables, for features.
+    neighbours: named item-to-item tables, for sources and features.
     metadata: one JSON object an item, kept encoded until it is asked for.
     """
 
     vocabulary: Vocabulary
-    input_vectors: Floats
-    output_vectors: Floats
     columns: Mapping[str, Floats]
     metadata: Sequence[bytes] = field(default=())
     neighbours: Mapping[str, NeighbourTable] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         count = len(self.vocabulary)
-        shapes = {"input_vectors": len(self.input_vectors) - 1, "output_vectors": len(self.output_vectors)}
-        shapes |= {f"column {name}": len(column) for name, column in self.columns.items()}
+        shapes = {f"column {name}": len(column) for name, column in self.columns.items()}
         shapes |= {f"neighbours {name}": len(table.indices) - 1 for name, table in self.neighbours.items()}
         shapes |= {"metadata": len(self.metadata)} if self.metadata else {}
         for name, rows in shapes.items():
@@ -47,10 +42,6 @@ class ItemTable:
 
     def __len__(self) -> int:
         return len(self.vocabulary)
-
-    def gather(self, indices: npt.NDArray[np.int64]) -> Floats:
-        """Return the input vectors of indices of any shape: [...] -> [...,D]."""
-        return np.asarray(self.input_vectors[indices], dtype=np.float32)
 
     def popularity_order(self) -> npt.NDArray[np.int64]:
         """Return all indices, the most popular first, ties by index."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from engine.errors import BundleError
 from engine.window import HistoryWindow
 
-FORMAT_VERSION: Literal[1] = 1
+FORMAT_VERSION: Literal[2] = 2
 
 
 class Section(BaseModel):
@@ -41,13 +41,16 @@ class DataSection(Section):
     """The rules by which the events were cleaned."""
 
 
-class RetrieverSection(Section):
-    """The first stage."""
+class SourceSection(Section):
+    """One source of candidates; the first of them gives the retrieved order."""
 
+    name: str = Field(pattern="^[a-z][a-z0-9_]{0,63}$")
     model: str
+    kind: Literal["network", "neighbours", "popularity"]
+    """An encoder with item vectors and index, an item-to-item table (of that name), or the same list for everybody."""
     config: dict[str, Any]
     depth: int = Field(default=200, ge=1, le=10_000)
-    """How many candidates are retrieved and reranked."""
+    """How many candidates it proposes to the ranker."""
 
 
 class RankerSection(Section):
@@ -69,7 +72,7 @@ class RatingSection(Section):
 class Manifest(Section):
     """The manifest.json of a bundle."""
 
-    format_version: Literal[1] = FORMAT_VERSION
+    format_version: Literal[2] = FORMAT_VERSION
     created_at: str
     liverec_version: str
     git_revision: str
@@ -77,7 +80,7 @@ class Manifest(Section):
     seed: int
     window: HistoryWindow
     data: DataSection
-    retriever: RetrieverSection
+    sources: list[SourceSection] = Field(min_length=1)
     ranker: RankerSection | None
     ratings: RatingSection | None
     vocabulary_digest: str
@@ -86,6 +89,17 @@ class Manifest(Section):
     metrics: dict[str, dict[str, float]]
     """Measured on the validation (and test) events: stage -> metric -> value."""
     files: dict[str, FileEntry]
+
+    @model_validator(mode="after")
+    def _sources_fit(self) -> Self:
+        names = [source.name for source in self.sources]
+        if len(set(names)) < len(names):
+            raise ValueError(f"sources: names are not unique: {names}")
+        if tables := {each.name for each in self.sources if each.kind == "neighbours"} - set(self.neighbour_tables):
+            raise ValueError(f"sources: there is no table for {sorted(tables)}")
+        if self.ranker is not None and self.sources[0].kind != "network":
+            raise ValueError(f"ranker: the first source {names[0]!r} has no vectors for it")
+        return self
 
     @property
     def model_version(self) -> str:

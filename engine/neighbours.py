@@ -25,6 +25,12 @@ class NeighbourTable:
         """
         return np.stack([self._row(*row) for row in zip(history, candidates, strict=True)])
 
+    def sums(self, history: Indices) -> tuple[Indices, Floats]:
+        """Return the items that neighbour any of a history's items [H], and the summed weight to each."""
+        met, place = np.unique(self.indices[history].ravel(), return_inverse=True)
+        sums = np.bincount(place, self.weights[history].ravel(), minlength=len(met))
+        return met.astype(np.int64), sums.astype(np.float32)
+
     def _row(self, history: Indices, candidates: Indices) -> Floats:
         # Zeroed memory is only touched where something is looked up, so the cost hardly grows with the catalogue.
         place = np.zeros(len(self.indices), dtype=np.int32)

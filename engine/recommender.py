@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from engine.encoder import Encoder
 from engine.errors import QueryError
 from engine.events import History
-from engine.features import Candidates
-from engine.index import VectorIndex
+from engine.features import Candidates, below_best
 from engine.items import ItemTable
 from engine.ranking import Ranker, rerank
 from engine.ratings import RatingPredictor
+from engine.source import Reading, Source
+from engine.vector_source import VectorSource
 from engine.window import HistoryColumns, HistoryWindow
 
 Floats = npt.NDArray[np.float32]
@@ -42,12 +42,12 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class RecommendedItem:
-    """One row of an answer; `reason` names the source that proposed the item."""
+    """One row of an answer; `reason` names the sources that proposed the item."""
 
     item_id: str
     score: float
     predicted_rating: float | None
-    reason: str
+    reason: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,47 +59,35 @@ class Recommendation:
 
 
 class Recommender:
-    """The whole path from histories to answers; holds no state of any user."""
+    """The whole path from histories to answers; holds no state of any user.
+
+    The first source gives the retrieved order; the further ones propose candidates for the ranker.
+    """
 
     def __init__(
         self,
         items: ItemTable,
         window: HistoryWindow,
-        encoder: Encoder,
-        index: VectorIndex,
+        sources: Sequence[Source],
         *,
-        retriever_name: str,
-        depth: int = 200,
         ranker: Ranker | None = None,
         ratings: RatingPredictor | None = None,
     ) -> None:
         self.items = items
         self.window = window
+        self.sources = tuple(sources)
         self.ratings = ratings
-        self._encoder = encoder
-        self._index = index
-        self._retriever_name = retriever_name
-        self._depth = depth
         self._ranker = ranker
         self._popular = items.popularity_order()
 
     def without_ranker(self) -> Recommender:
-        """Return the same recommender with the first stage only."""
-        return Recommender(
-            self.items,
-            self.window,
-            self._encoder,
-            self._index,
-            retriever_name=self._retriever_name,
-            depth=self._depth,
-            ratings=self.ratings,
-        )
+        """Return the same recommender with the first source only."""
+        return Recommender(self.items, self.window, self.sources[:1], ratings=self.ratings)
 
     def user_vectors(self, histories: Sequence[History]) -> Floats:
-        """Return user vectors [B,E]; a history without a known item gives zeros."""
-        batch = self.window.batch(self.window.columns(histories, self.items), self.items)
-        vectors = self._encoder.encode(batch)
-        return np.where(batch.lengths[:, None] > 0, vectors, 0.0).astype(np.float32)
+        """Return the first source's user vectors [B,E]; a history without a known item gives zeros."""
+        rows = self.window.newest(self.window.columns(histories, self.items), self.items.vocabulary.padding_index)
+        return _user_vectors(self.sources[0], self.sources[0].read(rows))
 
     def recommend(self, queries: Sequence[Query]) -> list[Recommendation]:
         """Answer each query on its own; a history without a known item gets the most popular items."""
@@ -108,21 +96,37 @@ class Recommender:
             answers += self._recommend_batch(queries[start : start + MAX_BATCH])
         return answers
 
-    def candidates(self, columns: HistoryColumns, excluded: Sequence[Indices], depth: int) -> Candidates:
-        """Return the best `depth` items of the first stage for each history, none of them excluded."""
-        batch = self.window.batch(columns, self.items)
-        user_vectors = self._encoder.encode(batch)
-        indices, scores = self._search(user_vectors, excluded, depth)
-        return Candidates(batch, user_vectors, indices, scores)
+    def candidates(self, columns: HistoryColumns, excluded: Sequence[Indices]) -> Candidates:
+        """Return what the sources propose for each history, none of it excluded.
 
-    def candidates_for(self, histories: Sequence[History], depth: int) -> Candidates:
-        """Return the best `depth` items that each history has not seen."""
+        The first source's candidates stand first; those that only further sources propose follow in its order.
+        """
+        first, *others = self.sources
+        rows = self.window.newest(columns, self.items.vocabulary.padding_index)
+        reading, readings = first.read(rows), [source.read(rows) for source in others]
+        indices, scores = first.search(reading, excluded, first.depth)
+        proposed = {first.name: indices}
+        for source, each in zip(others, readings, strict=True):
+            proposed[source.name], _ = source.search(each, excluded, source.depth)
+        if others:
+            indices, scores = _joined(first, reading, indices, scores, [proposed[each.name] for each in others])
+        return Candidates(
+            rows,
+            _user_vectors(first, reading),
+            indices,
+            scores,
+            {source.name: source.scores(each, indices) for source, each in zip(others, readings, strict=True)},
+            {name: _contains(own, indices) for name, own in proposed.items()},
+        )
+
+    def candidates_for(self, histories: Sequence[History]) -> Candidates:
+        """Return what the sources propose of the items that each history has not seen."""
         columns = self.window.columns(histories, self.items)
-        return self.candidates(columns, [self._known(history.seen()) for history in histories], depth)
+        return self.candidates(columns, [self._known(history.seen()) for history in histories])
 
     def popular(self, query: Query) -> Recommendation:
         """Return the most popular items that the query does not exclude: an answer that needs no history."""
-        return self._answer(query, np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32), POPULAR)
+        return self._answer(query, _Picked.nothing(), POPULAR)
 
     def _recommend_batch(self, queries: Sequence[Query]) -> list[Recommendation]:
         columns = self.window.columns([query.history for query in queries], self.items)
@@ -133,16 +137,32 @@ class Recommender:
         return [answers.get(row) or self.popular(query) for row, query in enumerate(queries)]
 
     def _personal(self, queries: Sequence[Query], columns: HistoryColumns) -> list[Recommendation]:
-        depth = max(self._depth, *(query.n for query in queries))
-        candidates = self.candidates(columns, [self._excluded(query) for query in queries], depth)
-        indices, scores, source = candidates.indices, candidates.scores, RETRIEVAL
+        excluded = [self._excluded(query) for query in queries]
+        candidates, source = self.candidates(columns, excluded), RETRIEVAL
         if self._ranker is not None:
-            indices, scores = rerank(self._ranker, candidates, self._depth)
-            source = RERANK
-        return [
-            self._answer(query, row, row_scores, source)
-            for query, row, row_scores in zip(queries, indices, scores, strict=True)
-        ]
+            candidates, source = rerank(self._ranker, candidates), RERANK
+        n = max(query.n for query in queries)
+        if n > self.sources[0].depth:
+            candidates = self._deepened(candidates, excluded, n)
+        picked = [_Picked.of(candidates, row, query.n) for row, query in enumerate(queries)]
+        return [self._answer(query, each, source) for query, each in zip(queries, picked, strict=True)]
+
+    def _deepened(self, candidates: Candidates, excluded: Sequence[Indices], n: int) -> Candidates:
+        """Append what the first source finds beyond its depth; scores are shifted so that they never rise."""
+        first = self.sources[0]
+        taken = [np.concatenate(pair) for pair in zip(excluded, candidates.indices, strict=True)]
+        indices, scores = first.search(first.read(candidates.rows), taken, n)
+        lowest = np.where(candidates.indices >= 0, candidates.scores, 0.0).min(axis=1, keepdims=True, initial=0.0)
+        steps = below_best(scores, indices)
+        proposed = {name: np.pad(by, ((0, 0), (0, n))) for name, by in candidates.proposed.items()}
+        proposed[first.name][:, -n:] = indices >= 0
+        return Candidates(
+            candidates.rows,
+            candidates.user_vectors,
+            np.concatenate((candidates.indices, indices), axis=1),
+            np.concatenate((candidates.scores, lowest + steps), axis=1),
+            proposed=proposed,
+        )
 
     def _excluded(self, query: Query) -> Indices:
         return self._known(query.history.seen() | query.exclude)
@@ -151,30 +171,19 @@ class Recommender:
         indices = self.items.vocabulary.indices_of(item_ids)
         return indices[indices >= 0]
 
-    def _search(self, user_vectors: Floats, excluded: Sequence[Indices], depth: int) -> tuple[Indices, Floats]:
-        k = depth + max(len(indices) for indices in excluded)
-        indices, scores = self._index.search(user_vectors, k)
-        unwanted = np.stack([np.isin(row, out) for row, out in zip(indices, excluded, strict=True)])
-        unwanted |= indices < 0
-        # A stable sort on "unwanted" moves those to the end and keeps the order of the others.
-        order = np.argsort(unwanted, axis=1, kind="stable")[:, :depth]
-        kept = ~np.take_along_axis(unwanted, order, axis=1)
-        indices = np.take_along_axis(indices, order, axis=1)
-        return np.where(kept, indices, -1), np.take_along_axis(scores, order, axis=1)
-
-    def _answer(self, query: Query, indices: Indices, scores: Floats, source: str) -> Recommendation:
-        found = int(min((indices >= 0).sum(), query.n))
-        chosen, chosen_scores = self._top_up(query, indices[:found], scores[:found])
+    def _answer(self, query: Query, picked: _Picked, source: str) -> Recommendation:
+        chosen, scores = self._top_up(query, picked.indices, picked.scores)
         ratings = self.ratings.predict(query.history, chosen) if self.ratings else None
+        reasons = [*picked.reasons, *[(POPULAR,)] * (len(chosen) - len(picked.reasons))]
         return Recommendation(
             tuple(
                 RecommendedItem(
                     item_id=self.items.vocabulary.id_of(int(index)),
                     score=float(score),
                     predicted_rating=None if ratings is None else float(ratings[rank]),
-                    reason=self._retriever_name if rank < found else POPULAR,
+                    reason=reasons[rank],
                 )
-                for rank, (index, score) in enumerate(zip(chosen, chosen_scores, strict=True))
+                for rank, (index, score) in enumerate(zip(chosen, scores, strict=True))
             ),
             source,
         )
@@ -189,3 +198,55 @@ class Recommender:
         # Popularity is no score of the networks: what tops up always stands below what they chose.
         lowest = float(scores[-1]) if len(scores) else 1.0
         return np.concatenate((indices, more)), np.concatenate((scores, lowest - 1.0 + share)).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class _Picked:
+    """The best items of one history, and which sources proposed each."""
+
+    indices: Indices
+    scores: Floats
+    reasons: list[tuple[str, ...]]
+
+    @classmethod
+    def of(cls, candidates: Candidates, row: int, n: int) -> _Picked:
+        places = np.flatnonzero(candidates.indices[row] >= 0)[:n]
+        proposed = [(name, by[row]) for name, by in candidates.proposed.items()]
+        reasons = [tuple(name for name, by in proposed if by[place]) for place in places]
+        return cls(candidates.indices[row][places], candidates.scores[row][places], reasons)
+
+    @classmethod
+    def nothing(cls) -> _Picked:
+        return cls(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32), [])
+
+
+def _joined(
+    first: Source, reading: Reading, indices: Indices, scores: Floats, others: Sequence[Indices]
+) -> tuple[Indices, Floats]:
+    """Append what the other sources propose beyond `indices`, in the first source's order."""
+    more = _without_repeats(np.concatenate(others, axis=1))
+    more = np.where(_contains(indices, more), -1, more)
+    more_scores = np.where(more >= 0, first.scores(reading, more), -np.inf)
+    order = np.argsort(-more_scores, axis=1, kind="stable")[:, : int((more >= 0).sum(axis=1).max())]
+    more, more_scores = np.take_along_axis(more, order, axis=1), np.take_along_axis(more_scores, order, axis=1)
+    joined_scores = np.concatenate((scores, more_scores), axis=1).astype(np.float32)
+    return np.concatenate((indices, more), axis=1), joined_scores
+
+
+def _without_repeats(indices: Indices) -> Indices:
+    """Return rows sorted, with -1 in place of each repeated index."""
+    ordered = np.sort(indices, axis=1)
+    repeated = np.diff(ordered, axis=1, prepend=-2) == 0
+    return np.where(repeated, -1, ordered)
+
+
+def _contains(own: Indices, indices: Indices) -> npt.NDArray[np.bool_]:
+    """Return which of `indices` [B,K] occur in the same row of `own`."""
+    found = np.stack([np.isin(row, mine) for row, mine in zip(indices, own, strict=True)])
+    return found & (indices >= 0)
+
+
+def _user_vectors(source: Source, reading: Reading) -> Floats:
+    if isinstance(source, VectorSource):
+        return reading
+    return np.empty((len(reading), 0), dtype=np.float32)

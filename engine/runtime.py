@@ -42,12 +42,16 @@ class Network:
 
     def run(self, **arrays: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
         """Return the first output; raises NetworkError if a name, type or shape does not fit."""
+        return self.run_all(**arrays)[0]
+
+    def run_all(self, **arrays: npt.NDArray[np.generic]) -> list[npt.NDArray[np.float32]]:
+        """Return all outputs; raises NetworkError if a name, type or shape does not fit."""
         if arrays.keys() != self._inputs.keys():
             raise NetworkError(f"{self._name} takes {sorted(self._inputs)} but was given {sorted(arrays)}")
         for name, array in arrays.items():
             self._check(name, array)
-        output: npt.NDArray[np.float32] = self._session.run(None, arrays)[0]
-        return output
+        outputs: list[npt.NDArray[np.float32]] = self._session.run(None, arrays)
+        return outputs
 
     def _check(self, name: str, array: npt.NDArray[np.generic]) -> None:
         wanted = self._inputs[name]

@@ -56,27 +56,30 @@ class IndexBatch:
         width = max(int(lengths.max(initial=0)), 1)
         return IndexBatch(self.indices[rows, :width], self.values[rows, :width], self.ages[rows, :width], lengths)
 
+    def newest(self, count: int | None, padding_index: int) -> Indices:
+        """Return the indices of the newest `count` events of each row (all, if None), right-padded."""
+        return self.indices if count is None else self.cut(count, padding_index).indices
+
+    def cut(self, count: int, padding_index: int) -> IndexBatch:
+        """Return the newest `count` events of each row, right-padded."""
+        width = self.indices.shape[1]
+        if width <= count:
+            return self
+        positions = np.maximum(self.lengths - count, 0)[:, None] + np.arange(count)
+        inside = positions < self.lengths[:, None]
+        values, ages = (np.take_along_axis(array, positions, axis=1) for array in (self.values, self.ages))
+        indices = np.where(inside, np.take_along_axis(self.indices, positions, axis=1), padding_index)
+        return IndexBatch(indices, values * inside, ages * inside, np.minimum(self.lengths, count))
+
 
 @dataclass(frozen=True, slots=True)
 class HistoryBatch:
-    """What a network reads: vectors [B,L,D], values [B,L], ages [B,L] in days, lengths [B]; right-padded with zeros.
+    """What a network reads: vectors [B,L,D], values [B,L], ages [B,L] in days, lengths [B]; right-padded with zeros."""
 
-    `indices` [B,L] say which items the vectors belong to; they are for features, networks see vectors only.
-    """
-
-    indices: Indices
     vectors: Floats
     values: Floats
     ages: Floats
     lengths: Indices
-
-    def newest(self, count: int | None, padding_index: int) -> Indices:
-        """Return the indices of the newest `count` events of each row (all, if None), right-padded."""
-        width = self.indices.shape[1]
-        count = min(count or width, width)
-        positions = np.maximum(self.lengths - count, 0)[:, None] + np.arange(count)
-        chosen = np.take_along_axis(self.indices, np.minimum(positions, width - 1), axis=1)
-        return np.where(positions < self.lengths[:, None], chosen, padding_index)
 
 
 class HistoryWindow(BaseModel):
@@ -148,11 +151,6 @@ class HistoryWindow(BaseModel):
         ends = np.where(piece == 0, lasts, lasts - first[owner] - (piece - 1) * stride)
         starts = np.maximum(columns.offsets[:-1][owner], lasts - first[owner] - piece * stride - 1)
         return self._rows(columns, starts, ends, padding_index)
-
-    def batch(self, columns: HistoryColumns, items: ItemTable) -> HistoryBatch:
-        """Return what a network reads for these histories."""
-        rows = self.newest(columns, items.vocabulary.padding_index)
-        return HistoryBatch(rows.indices, items.gather(rows.indices), rows.values, rows.ages, rows.lengths)
 
     def _rows(self, columns: HistoryColumns, starts: Indices, ends: Indices, padding_index: int) -> IndexBatch:
         lengths = ends - starts

@@ -17,12 +17,14 @@ from app.store import Store
 from engine.atomic import check_target, write_atomically
 from engine.bundle import Bundle
 from engine.errors import ConfigError, DataError
-from training.baselines import ease_metrics, popularity_metrics
+from training.baselines import baseline_lists
+from training.checkpoint import Checkpoint
 from training.cleaning import CleaningRules, clean
 from training.config import TrainingConfig, load_config
 from training.dataset import Dataset, open_dataset
 from training.evaluation import Evaluation
 from training.interactions import Interactions, histories_of
+from training.metrics import ranking_metrics
 from training.pipeline import Pipeline
 from training.prediction import (
     check_format,
@@ -79,7 +81,8 @@ def train(
     preparation = _prepare(_open(source, items, column, cache), chosen)
     for report in preparation.reports.values():
         console.print(report.table())
-    bundle = Pipeline(preparation, chosen, console.print).run(out)
+    checkpoint = Checkpoint(out.with_name(f"{out.name}.checkpoint"), chosen.digest(preparation.digest()))
+    bundle = Pipeline(preparation, chosen, console.print).run(out, checkpoint)
     console.print(_metrics_table(f"{preparation.name}, {preparation.split.protocol}", bundle.manifest.metrics))
     console.print(f"bundle {bundle.model_version} is in {out}, after {time.perf_counter() - started:.0f} s")
 
@@ -95,7 +98,8 @@ def evaluate(
 ) -> None:
     """Measure a bundle beside the baselines."""
     opened = Bundle.open(bundle)
-    preparation = _prepare(_open(source, None, column, cache), load_config(config, _pairs("--set", setting)))
+    chosen = load_config(config, _pairs("--set", setting))
+    preparation = _prepare(_open(source, None, column, cache), chosen)
     if preparation.digest() != opened.manifest.data.digest:
         raise DataError(f"{bundle} was trained on other events than {source} gives with these options; train again")
     test = Evaluation.of(preparation.known, preparation.split.test)
@@ -103,14 +107,12 @@ def evaluate(
         raise DataError(f"{source} leaves no test events to measure on")
     valid = Evaluation.of(preparation.split.train, preparation.split.valid)
     interactions = Interactions.of(preparation.split.train, preparation.vocabulary, preparation.window)
-    recommender = opened.recommender()
-    rows = {
-        "popularity": popularity_metrics(test, interactions),
-        "EASE": ease_metrics(test, valid, interactions) or {},
-        f"{opened.manifest.retriever.model}, retrieved": test.measure(recommender.without_ranker()),
-    }
-    if opened.manifest.ranker is not None:
-        rows[f"{opened.manifest.ranker.model}, reranked"] = test.measure(recommender)
+    recommender, manifest = opened.recommender(), opened.manifest
+    lists = baseline_lists(test, valid, interactions, chosen)
+    lists[f"{manifest.sources[0].model}, retrieved"] = test.lists(recommender.without_ranker())
+    if manifest.ranker is not None:
+        lists[f"{manifest.ranker.model}, reranked"] = test.lists(recommender)
+    rows = {label: ranking_metrics(each, test.wanted) for label, each in lists.items()}
     console.print(_metrics_table(f"{preparation.name}: {len(test):,} users, full ranking", rows))
     if out is not None:
         write_atomically(out, json.dumps(rows, indent=1).encode())

@@ -1,8 +1,9 @@
-"""UserEncoder: what every first-stage network is."""
+"""UserEncoder and SequenceEncoder: what every first-stage network is."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -14,6 +15,11 @@ class UserEncoder(nn.Module, ABC):
     newest event, lengths [B] >= 1. A user vector times an item's output vector is the score of the item.
     """
 
+    objective: ClassVar[str] = "masked"
+    """The objective (training/objectives.py) that a config gets which names none."""
+    unit_length: ClassVar[bool] = False
+    """Whether scores are cosines in -1..1, as the cosine contrastive loss needs."""
+
     @abstractmethod
     def input_vectors(self) -> Tensor:
         """Return what the network reads of each item [N+1,D]; row N is padding, all zeros."""
@@ -21,6 +27,20 @@ class UserEncoder(nn.Module, ABC):
     @abstractmethod
     def item_vectors(self) -> Tensor:
         """Return what a user vector is multiplied with [N,E]; the last dimension is the item's bias."""
+
+    @abstractmethod
+    def forward(self, vectors: Tensor, values: Tensor, ages: Tensor, lengths: Tensor) -> Tensor:
+        """Return the user vector [B,E] of each history."""
+
+    def penalty(self) -> Tensor | None:
+        """Return what the newest training pass adds to the loss beside its objective, if anything."""
+        return None
+
+
+class SequenceEncoder(UserEncoder):
+    """A network that reads events one after the other, so that it can learn at every position of a history."""
+
+    objective = "next_event"
 
     @abstractmethod
     def states(self, vectors: Tensor, values: Tensor, ages: Tensor, lengths: Tensor) -> Tensor:

@@ -4,22 +4,21 @@ Kang & McAuley, "Self-Attentive Sequential Recommendation", 2018; pre-norm block
 catalogue as in Klenitskiy & Vasilev, "Turning Dross Into Gold Loss", 2023; rotary positions from Su et al.,
 "RoFormer", 2021.
 
-    x_0 = sqrt(D) e_item + W_v [v, v^2] + W_g gap
+    x_0 = the event (models/event_embedding.py)
     x_l = x + Attention(LN(x)),  x + FFN(LN(x));   user vector = [LN(x_last), 1];   score(i) = user . [e_i, b_i]
 """
 
 from __future__ import annotations
-
-import math
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from models.dropout import PooledDropout
-from models.encoder import UserEncoder
+from models.encoder import SequenceEncoder
+from models.event_embedding import EventEmbedding
+from models.initialisation import glorot
 
-SECONDS_PER_DAY = 86_400.0
 ROTARY_BASE = 1_000.0
 
 
@@ -57,7 +56,7 @@ def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
     return torch.cat((left * cosine - right * sine, left * sine + right * cosine), dim=-1)
 
 
-class SASRec(UserEncoder):
+class SASRec(SequenceEncoder):
     """Causal self-attention encoder with the item vectors shared between input and output."""
 
     frequencies: Tensor
@@ -74,17 +73,15 @@ class SASRec(UserEncoder):
         super().__init__()
         if width % (2 * heads) or min(width, heads, blocks, expansion) < 1:
             raise ValueError(f"width {width} must be a multiple of 2 x {heads} heads, blocks and expansion at least 1")
-        self.width = width
         self.items = nn.Embedding(item_count, width)
         self.item_bias = nn.Parameter(torch.zeros(item_count))
-        self.value_projection = nn.Linear(2, width)
-        self.gap_projection = nn.Linear(2, width)
+        self.events = EventEmbedding(width)
         self.blocks = nn.ModuleList(SelfAttentionBlock(width, heads, expansion, dropout) for _ in range(blocks))
         self.norm = nn.LayerNorm(width)
         self.dropout = PooledDropout(dropout)
         half = width // heads // 2
         self.register_buffer("frequencies", ROTARY_BASE ** (-torch.arange(half) / half), persistent=False)
-        self.apply(_initialise)
+        self.apply(glorot)
 
     def input_vectors(self) -> Tensor:
         """Return the item vectors with the padding row [N+1,D]."""
@@ -96,26 +93,9 @@ class SASRec(UserEncoder):
 
     def states(self, vectors: Tensor, values: Tensor, ages: Tensor, lengths: Tensor) -> Tensor:  # noqa: ARG002
         """Return user vectors after each event [B,L,D+1]."""
-        x = self.dropout(self._embed(vectors, values, ages))
+        x = self.dropout(self.events(vectors, values, ages))
         angles = torch.arange(x.shape[1], device=x.device)[:, None] * self.frequencies
         cosine, sine = angles.cos(), angles.sin()
         for block in self.blocks:
             x = block(x, cosine, sine)
         return functional.pad(self.norm(x), (0, 1), value=1.0)
-
-    def _embed(self, vectors: Tensor, values: Tensor, ages: Tensor) -> Tensor:
-        centred = 4.0 * values - 2.0
-        value = self.value_projection(torch.stack((centred, centred.square() - 1.0), dim=-1))
-        # The gap to the event before is known when an event happens; its age is not, so only gaps keep the net causal.
-        gaps = functional.pad(ages[:, :-1] - ages[:, 1:], (1, 0)).clamp(min=0) * SECONDS_PER_DAY
-        gap = self.gap_projection(torch.stack(((gaps > 0).to(gaps.dtype), torch.log1p(gaps) / 10.0), dim=-1))
-        embedded: Tensor = vectors * math.sqrt(self.width) + value + gap
-        return embedded
-
-
-def _initialise(module: nn.Module) -> None:
-    if isinstance(module, nn.Linear):
-        nn.init.xavier_uniform_(module.weight)
-        nn.init.zeros_(module.bias)
-    elif isinstance(module, nn.Embedding):
-        nn.init.xavier_normal_(module.weight)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import metadata
@@ -10,11 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.bundle import Bundle
+from engine.bundle import Bundle, EncodedSource
 from engine.events import Event, History
-from engine.manifest import DataSection, Manifest, RankerSection, RatingSection, RetrieverSection
+from engine.index import VectorIndex
+from engine.items import ItemTable
+from engine.manifest import DataSection, Manifest, RankerSection, RatingSection, SourceSection
 from engine.probe import Probe
-from models import NCF, UserEncoder
+from models import RankerNetwork, UserEncoder
 from training.config import TrainingConfig
 from training.curve import CurvePoint, curves_json, curves_png
 from training.evaluation import Evaluation
@@ -22,7 +25,8 @@ from training.export import export_encoder, export_ranker
 from training.interactions import histories_of
 from training.item_statistics import ItemStatistics
 from training.preparation import Preparation
-from training.torch_stages import item_index, item_table
+from training.retriever_config import RetrieverConfig
+from training.torch_stages import item_vectors
 
 PROBED_USERS = 48
 LIBRARIES = ("torch", "numpy", "onnx", "onnxruntime", "faiss-cpu", "polars", "pydantic")
@@ -32,8 +36,9 @@ LIBRARIES = ("torch", "numpy", "onnx", "onnxruntime", "faiss-cpu", "polars", "py
 class TrainedStages:
     """What training gives: networks, what validation measured of them, and how they learned."""
 
-    encoder: UserEncoder
-    ranker: NCF | None
+    encoders: Mapping[str, UserEncoder]
+    """The network of each trained source, by the source's name."""
+    ranker: RankerNetwork | None
     metrics: dict[str, dict[str, float]]
     curve: list[CurvePoint]
 
@@ -48,24 +53,20 @@ class Assembly:
 
     def bundle(self, stages: TrainedStages) -> Bundle:
         """Export the networks, record the probe, and measure the test events once, all on what will be served."""
-        config, statistics = self._config, self._statistics
-        items = item_table(
-            stages.encoder,
-            self._preparation.vocabulary,
-            statistics.columns,
-            statistics.neighbours,
-            self._preparation.metadata,
-        )
+        statistics = self._statistics
+        vocabulary, metadata = self._preparation.vocabulary, self._preparation.metadata
+        items = ItemTable(vocabulary, statistics.columns, metadata, statistics.neighbours)
+        encoded = {name: _encoded(network) for name, network in stages.encoders.items()}
         ranker = None
         if stages.ranker is not None:
-            ranker = export_ranker(stages.ranker, items.output_vectors.shape[1], len(config.ranker.features))
+            width = encoded[self._config.retriever.source_name].vectors.outputs.shape[1]
+            ranker = export_ranker(stages.ranker, width, len(self._config.ranker_features))
         attachments = {"curves.json": curves_json(stages.curve), "curves.png": curves_png(stages.curve)}
         attachments |= {
             f"cleaning_{part}.json": report.to_json().encode() for part, report in self._preparation.reports.items()
         }
         manifest = self._manifest(stages)
-        encoder = export_encoder(stages.encoder)
-        bundle = Bundle(manifest, items, item_index(items), encoder, ranker, Probe(()), attachments)
+        bundle = Bundle(manifest, items, encoded, ranker, Probe(()), attachments)
         return self._proven(bundle)
 
     def _proven(self, bundle: Bundle) -> Bundle:
@@ -98,11 +99,7 @@ class Assembly:
             seed=config.seed,
             window=preparation.window,
             data=self._data(),
-            retriever=RetrieverSection(
-                model=config.retriever.model,
-                config=config.retriever.model_dump(mode="json"),
-                depth=config.retriever.depth,
-            ),
+            sources=[_section(each) for each in config.retrievers],
             ranker=self._ranker_section() if stages.ranker is not None else None,
             ratings=None if mean is None else RatingSection(mean=mean, shrinkage=config.rating_shrinkage),
             vocabulary_digest=preparation.vocabulary.digest(),
@@ -114,7 +111,9 @@ class Assembly:
 
     def _ranker_section(self) -> RankerSection:
         ranker = self._config.ranker
-        return RankerSection(model=ranker.model, config=ranker.model_dump(mode="json"), features=list(ranker.features))
+        return RankerSection(
+            model=ranker.model, config=ranker.model_dump(mode="json"), features=list(self._config.ranker_features)
+        )
 
     def _data(self) -> DataSection:
         train = self._preparation.split.train
@@ -127,6 +126,21 @@ class Assembly:
             digest=self._preparation.digest(),
             cleaning=self._config.cleaning.model_dump(mode="json"),
         )
+
+
+def _encoded(network: UserEncoder) -> EncodedSource:
+    vectors = item_vectors(network)
+    return EncodedSource(export_encoder(network), vectors, VectorIndex.build(vectors.outputs))
+
+
+def _section(config: RetrieverConfig) -> SourceSection:
+    return SourceSection(
+        name=config.source_name,
+        model=config.model,
+        kind=config.kind,
+        config=config.model_dump(mode="json"),
+        depth=config.depth,
+    )
 
 
 def _git_revision() -> str:

@@ -1,60 +1,84 @@
-"""Baselines: popularity and EASE, which stand beside every table."""
+"""Baselines: popularity, item-kNN and EASE, which stand beside every table."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
 
-from engine.events import History
 from engine.vocabulary import Vocabulary
+from training.config import TrainingConfig
 from training.evaluation import Evaluation
 from training.interactions import Interactions
-from training.item_neighbours import EASE_UP_TO, ease_weights
+from training.item_neighbours import ease_weights, knn_neighbours
 from training.metrics import CUTOFFS, ranking_metrics
 
 EASE_REGULARISATIONS = (50.0, 100.0, 200.0, 500.0, 1_000.0)
+KNN_NEIGHBOURS = (50, 100, 200)
+USERS_AT_ONCE = 256
 Floats = npt.NDArray[np.float32]
+Lists = list[list[str]]
+Scores = Callable[[list[npt.NDArray[np.int64]]], Floats]
 
 
-def popularity_metrics(evaluation: Evaluation, interactions: Interactions) -> dict[str, float]:
-    """Measure the list of the most frequent items, without what each user has seen."""
-    count = len(interactions.vocabulary)
-    scores = np.bincount(interactions.columns.item_index, minlength=count).astype(np.float32)
-    ranked = [_best(scores.copy(), history, interactions.vocabulary) for history in evaluation.histories]
-    return ranking_metrics(ranked, evaluation.wanted)
+def baseline_lists(
+    test: Evaluation, valid: Evaluation, interactions: Interactions, config: TrainingConfig
+) -> dict[str, Lists]:
+    """Return the lists of each baseline for the test users; what can be tuned is tuned on validation.
 
-
-def ease_metrics(test: Evaluation, valid: Evaluation, interactions: Interactions) -> dict[str, float] | None:
-    """Measure EASE (Steck, 2019) with its full weights and the regularisation that is best on validation.
-
-    None where the catalogue is too large for it.
+    EASE (Steck, 2019), with its full weights, is left out where the catalogue is too large for it.
     """
+    vocabulary, metric = interactions.vocabulary, config.metric
+    knn = [_neighbours(interactions, most, config.neighbours.knn_shrinkage) for most in KNN_NEIGHBOURS]
+    lists = {
+        "popularity": _lists(test, _popularity(interactions), vocabulary),
+        "item-kNN": _lists(test, _best(knn, valid, vocabulary, metric), vocabulary),
+    }
+    if len(vocabulary) <= config.neighbours.ease_up_to:
+        ease = [_ease(interactions, regularisation) for regularisation in EASE_REGULARISATIONS]
+        lists["EASE"] = _lists(test, _best(ease, valid, vocabulary, metric), vocabulary)
+    return lists
+
+
+def _popularity(interactions: Interactions) -> Scores:
+    counts = np.bincount(interactions.columns.item_index, minlength=len(interactions.vocabulary)).astype(np.float32)
+    return lambda seen: np.tile(counts, (len(seen), 1))
+
+
+def _ease(interactions: Interactions, regularisation: float) -> Scores:
+    weights = ease_weights(interactions.columns, len(interactions.vocabulary), regularisation)
+    return lambda seen: np.stack([weights[items].sum(axis=0) for items in seen])
+
+
+def _neighbours(interactions: Interactions, most: int, shrinkage: float) -> Scores:
     count = len(interactions.vocabulary)
-    if count > EASE_UP_TO:
-        return None
-    scored = []
-    for regularisation in EASE_REGULARISATIONS:
-        weights = ease_weights(interactions.columns, count, regularisation)
-        found = _ease(valid, weights, interactions.vocabulary).get("NDCG@10", 0.0)
-        scored.append((found, regularisation))
-    _, best = max(scored)
-    return _ease(test, ease_weights(interactions.columns, count, best), interactions.vocabulary)
+    table = knn_neighbours(interactions.columns, count, most, shrinkage)
+
+    def scores(seen: list[npt.NDArray[np.int64]]) -> Floats:
+        met = [(table.indices[items].ravel(), table.weights[items].ravel()) for items in seen]
+        return np.stack([np.bincount(*each, minlength=count) for each in met]).astype(np.float32)
+
+    return scores
 
 
-def _ease(evaluation: Evaluation, weights: Floats, vocabulary: Vocabulary) -> dict[str, float]:
-    ranked = [_ease_list(history, weights, vocabulary) for history in evaluation.histories]
-    return ranking_metrics(ranked, evaluation.wanted)
+def _best(tried: list[Scores], valid: Evaluation, vocabulary: Vocabulary, metric: str) -> Scores:
+    found = [ranking_metrics(_lists(valid, scores, vocabulary), valid.wanted).get(metric, 0.0) for scores in tried]
+    return tried[int(np.argmax(found))]
 
 
-def _ease_list(history: History, weights: Floats, vocabulary: Vocabulary) -> Sequence[str]:
-    seen = vocabulary.indices_of(history.seen())
-    return _best(weights[seen[seen >= 0]].sum(axis=0), history, vocabulary)
-
-
-def _best(scores: Floats, history: History, vocabulary: Vocabulary) -> list[str]:
-    seen = vocabulary.indices_of(history.seen())
-    scores[seen[seen >= 0]] = -np.inf
-    order = np.argsort(-scores, kind="stable")[: max(CUTOFFS)]
-    return [vocabulary.id_of(int(index)) for index in order if np.isfinite(scores[index])]
+def _lists(evaluation: Evaluation, scores: Scores, vocabulary: Vocabulary) -> Lists:
+    lists: Lists = []
+    for start in range(0, len(evaluation), USERS_AT_ONCE):
+        histories = evaluation.histories[start : start + USERS_AT_ONCE]
+        seen = [vocabulary.indices_of(history.seen()) for history in histories]
+        seen = [indices[indices >= 0] for indices in seen]
+        scored = scores(seen)
+        for row, indices in zip(scored, seen, strict=True):
+            row[indices] = -np.inf
+        order = np.argsort(-scored, axis=1, kind="stable")[:, : max(CUTOFFS)]
+        lists += [
+            [vocabulary.id_of(int(index)) for index in best if np.isfinite(row[index])]
+            for best, row in zip(order, scored, strict=True)
+        ]
+    return lists

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 from engine.errors import TrainingError
-from models import UserEncoder
+from models import RankerNetwork, UserEncoder
+from training.torch_stages import input_names
 
 OPSET = 18
 
@@ -23,14 +24,26 @@ def export_encoder(network: UserEncoder) -> bytes:
     example = (torch.randn(2, 3, width), torch.rand(2, 3), torch.rand(2, 3), torch.tensor([3, 2]))
     shapes = ({0: batch, 1: length}, {0: batch, 1: length}, {0: batch, 1: length}, {0: batch})
     names = ("vectors", "values", "ages", "lengths")
-    return _export(network, example, names, shapes, "user_vectors")
+    return _export(network, example, names, shapes, ["user_vectors"])
 
 
-def export_ranker(network: nn.Module, width: int, features: int) -> bytes:
-    """Return the ONNX file of user_vectors [B,E], candidate_vectors [B,K,E], features [B,K,F] -> scores [B,K]."""
-    example = (torch.randn(2, width), torch.randn(2, 3, width), torch.randn(2, 3, features))
-    shapes = ({0: Dim.DYNAMIC}, {0: Dim.DYNAMIC, 1: Dim.DYNAMIC}, {0: Dim.DYNAMIC, 1: Dim.DYNAMIC})
-    return _export(network, example, ("user_vectors", "candidate_vectors", "features"), shapes, "scores")
+def export_ranker(network: RankerNetwork, width: int, features: int) -> bytes:
+    """Return the ONNX file of user_vectors [B,E], candidate_vectors [B,K,E], features [B,K,F] -> scores [B,K].
+
+    A network that reads the history takes history_vectors [B,H,E], values, ages and lengths too, and gives attention.
+    """
+    free: list[dict[int, object]] = [
+        {0: Dim.DYNAMIC},
+        {0: Dim.DYNAMIC, 1: Dim.DYNAMIC},
+        {0: Dim.DYNAMIC, 1: Dim.DYNAMIC},
+    ]
+    example = [torch.randn(2, width), torch.randn(2, 3, width), torch.randn(2, 3, features)]
+    outputs = ["scores"]
+    if network.reads_history:
+        example += [torch.randn(2, 4, width), torch.rand(2, 4), torch.rand(2, 4), torch.tensor([4, 2])]
+        free += [{0: Dim.DYNAMIC, 1: Dim.DYNAMIC}] * 3 + [{0: Dim.DYNAMIC}]
+        outputs.append("attention")
+    return _export(network, tuple(example), input_names(network), tuple(free), outputs)
 
 
 def _export(
@@ -38,7 +51,7 @@ def _export(
     example: tuple[Tensor, ...],
     names: Sequence[str],
     shapes: tuple[dict[int, object], ...],
-    output: str,
+    outputs: Sequence[str],
 ) -> bytes:
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
@@ -49,7 +62,7 @@ def _export(
             example,
             None,
             input_names=list(names),
-            output_names=[output],
+            output_names=list(outputs),
             dynamic_shapes=shapes,
             dynamo=True,
             opset_version=OPSET,

@@ -43,6 +43,11 @@ class Interactions:
         )
         return cls(vocabulary, tuple(users["user_id"]), columns, ratings)
 
+    @property
+    def has_ratings(self) -> bool:
+        """Whether any event carries a rating."""
+        return not bool(np.isnan(self.ratings).all())
+
     def without_newest(self, count: int) -> HistoryColumns:
         """Return the columns without the newest `count` events of each user, or a quarter where that is less."""
         return self.columns.runs(self.columns.offsets[:-1], self._earlier_ends(count))

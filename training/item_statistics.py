@@ -13,7 +13,7 @@ from engine.ratings import BIAS_COLUMN
 from engine.window import HistoryColumns
 from training.config import TrainingConfig
 from training.interactions import SECONDS_PER_DAY, Interactions
-from training.item_neighbours import cooccurrence_neighbours, ease_neighbours
+from training.item_neighbours import cooccurrence_neighbours, ease_neighbours, knn_neighbours
 
 Floats = npt.NDArray[np.float32]
 
@@ -59,12 +59,13 @@ def _ratings(interactions: Interactions, shrinkage: float) -> tuple[float | None
 
 
 def _neighbours(columns: HistoryColumns, count: int, config: TrainingConfig) -> dict[str, NeighbourTable]:
-    ranker = config.ranker
-    wanted = tables_of(ranker.features) if ranker.model != "none" else set()
-    tables = {}
-    if "ease" in wanted:
-        tables["ease"] = ease_neighbours(columns, count, ranker.neighbours, ranker.ease_regularisation)
-    if "cooccurrence" in wanted:
-        reach = ranker.cooccurrence_reach
-        tables["cooccurrence"] = cooccurrence_neighbours(columns, count, ranker.neighbours, reach)
-    return tables
+    wanted = {each.model for each in config.retrievers if each.kind == "neighbours"}
+    if config.ranker.model != "none":
+        wanted |= tables_of(config.ranker.features)
+    rules = config.neighbours
+    makers = {
+        "ease": lambda: ease_neighbours(columns, count, rules.most, rules.ease_regularisation),
+        "cooccurrence": lambda: cooccurrence_neighbours(columns, count, rules.most, rules.cooccurrence_reach),
+        "item_knn": lambda: knn_neighbours(columns, count, rules.most, rules.knn_shrinkage),
+    }
+    return {name: makers[name]() for name in sorted(wanted)}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 import math
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from engine.errors import TrainingError
-from training.config import StageConfig
+from training.stage_config import StageConfig
 
 FINAL_SHARE = 0.1
 CLIP_NORM = 1.0
@@ -44,7 +44,10 @@ class AveragedOptimiser(Generic[NetworkT]):
         """Take one step down the loss and return it; raises TrainingError if it is no number."""
         value = float(loss.detach())
         if not math.isfinite(value):
-            raise TrainingError(f"the loss is {value} at step {self.step_count}; lower learning_rate and train again")
+            raise TrainingError(
+                f"the loss is {value} at step {self.step_count}, with learning rate {self.learning_rate:.2g}: it has"
+                " diverged; lower learning_rate and train again, it goes on from the last good epoch"
+            )
         for group in self._optimiser.param_groups:
             group["lr"] = self.learning_rate
         self._optimiser.zero_grad(set_to_none=True)
@@ -54,6 +57,22 @@ class AveragedOptimiser(Generic[NetworkT]):
         self.step_count += 1
         self._update_average()
         return value
+
+    def state(self) -> dict[str, Any]:
+        """Return all that the next step depends on."""
+        return {
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+            "step_count": self.step_count,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
+        self.network.load_state_dict(state["network"])
+        self.average.load_state_dict(state["average"])
+        self._optimiser.load_state_dict(state["optimiser"])
+        self.step_count = state["step_count"]
 
     @torch.no_grad()
     def _update_average(self) -> None:
@@ -73,4 +92,7 @@ def _groups(network: nn.Module, config: StageConfig) -> list[dict[str, object]]:
     }
     decayed = [parameter for parameter in network.parameters() if id(parameter) not in tables]
     free = [parameter for parameter in network.parameters() if id(parameter) in tables]
-    return [{"params": decayed, "weight_decay": config.weight_decay}, {"params": free, "weight_decay": 0.0}]
+    return [
+        {"params": decayed, "weight_decay": config.weight_decay},
+        {"params": free, "weight_decay": config.embedding_decay},
+    ]

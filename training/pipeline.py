@@ -1,9 +1,9 @@
-"""Pipeline: both stages learn from one preparation, and a bundle comes out."""
+"""Pipeline: the sources and the ranker learn from one preparation, and a bundle comes out."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,37 +11,44 @@ import numpy as np
 import torch
 
 from engine.bundle import Bundle
+from engine.item_vectors import ItemVectors
 from engine.items import ItemTable
+from engine.neighbour_source import NeighbourSource
+from engine.popularity_source import PopularitySource
 from engine.recommender import Recommender
+from engine.source import Source
+from engine.vector_source import VectorSource
 from engine.window import HistoryColumns
-from models import NCF, UserEncoder
+from models import RankerNetwork, UserEncoder
 from training.assembly import Assembly, TrainedStages
+from training.checkpoint import Checkpoint
 from training.config import TrainingConfig
 from training.curve import CurvePoint
 from training.evaluation import Evaluation
+from training.fit import Stage
 from training.interactions import Interactions
-from training.item_neighbours import EASE_UP_TO
 from training.item_statistics import ItemStatistics
 from training.preparation import Preparation
+from training.randomness import Randomness
 from training.ranker_training import CandidateLists, RankerTraining
-from training.retriever_training import RetrieverTraining
-from training.torch_stages import TorchEncoder, TorchRanker, item_index, item_table
+from training.retriever_config import RetrieverConfig
+from training.retriever_training import RetrieverTraining, Validate
+from training.torch_stages import TorchRanker, torch_source
 
 Say = Callable[[str], None]
+Encoders = Mapping[str, UserEncoder]
 
 
 @dataclass(frozen=True, slots=True)
 class _Lesson:
-    """What the ranker learns from: candidate lists, the items they came from, and the retriever that made them."""
+    """What the ranker learns from: candidate lists, and the networks that made them."""
 
     lists: CandidateLists
-    items: ItemTable
-    encoder: UserEncoder
-    curve: list[CurvePoint]
+    encoders: Encoders
 
 
 class Pipeline:
-    """Trains a retriever and a ranker and writes the bundle. `say` is told what a person should know."""
+    """Trains sources and a ranker and writes the bundle. `say` is told what a person should know."""
 
     def __init__(self, preparation: Preparation, config: TrainingConfig, say: Say) -> None:
         self._say = say
@@ -50,34 +57,32 @@ class Pipeline:
         split = preparation.split
         self._interactions = Interactions.of(split.train, preparation.vocabulary, preparation.window)
         self._evaluation = Evaluation.of(split.train, split.valid, config.validation_users, config.seed)
-        self._retriever_training = RetrieverTraining(self._config, preparation.window, preparation.vocabulary)
+        self._curve: list[CurvePoint] = []
+        self._metrics: dict[str, dict[str, float]] = {}
 
-    def run(self, folder: Path) -> Bundle:
+    def run(self, folder: Path, checkpoint: Checkpoint | None = None) -> Bundle:
         """Train, export, prove and publish; the folder appears only when all of it is done."""
-        torch.manual_seed(self._config.seed)
         torch.set_num_threads(self._config.threads or max((os.cpu_count() or 1) // 2, 1))
         statistics = ItemStatistics.of(self._interactions, self._interactions.columns, self._config)
-        stages = self._train(statistics)
-        return Assembly(self._preparation, self._config, statistics).bundle(stages).save(folder)
+        encoders, ranker = self._train(statistics, checkpoint)
+        stages = TrainedStages(encoders, ranker, self._metrics, self._curve)
+        bundle = Assembly(self._preparation, self._config, statistics).bundle(stages).save(folder)
+        if checkpoint is not None:
+            checkpoint.remove()
+        return bundle
 
-    def _train(self, statistics: ItemStatistics) -> TrainedStages:
-        lesson = self._lesson() if self._can_teach() else None
-        encoder, curve = self._train_retriever(statistics, lesson)
-        recommender = self._recommender(encoder, statistics)
-        metrics = {"valid retrieved": self._evaluation.measure(recommender)}
-        if lesson is None:
-            return TrainedStages(encoder, None, metrics, curve)
-        if not len(lesson.lists.right):
-            self._say("no held-out item is among its candidates, so the bundle has no ranker")
-            return TrainedStages(encoder, None, metrics, curve)
-        trained = RankerTraining(self._config).run(lesson.lists, lesson.items, recommender, self._evaluation)
-        metrics["valid reranked"] = self._evaluation.measure(self._recommender(encoder, statistics, trained.network))
-        ranker: NCF | None = trained.network
-        is_better = metrics["valid reranked"]["NDCG@10"] > metrics["valid retrieved"]["NDCG@10"]
-        if not is_better and self._config.ranker.keep == "if_better":
-            self._say("the ranker does not beat the retriever on validation, so the bundle has none")
-            ranker = None
-        return TrainedStages(encoder, ranker, metrics, curve + trained.curve)
+    def _train(
+        self, statistics: ItemStatistics, checkpoint: Checkpoint | None
+    ) -> tuple[Encoders, RankerNetwork | None]:
+        lesson = self._lesson(checkpoint) if self._can_teach() else None
+        encoders = {
+            each.source_name: self._train_source(each, statistics, lesson, checkpoint)
+            for each in self._config.retrievers
+            if each.kind == "network"
+        }
+        recommender = self._recommender(encoders, statistics)
+        self._metrics["valid retrieved"] = self._evaluation.measure(recommender.without_ranker())
+        return encoders, self._train_ranker(lesson, recommender, checkpoint) if lesson is not None else None
 
     def _can_teach(self) -> bool:
         if self._config.ranker.model == "none":
@@ -88,49 +93,106 @@ class Pipeline:
             return False
         return True
 
-    def _lesson(self) -> _Lesson:
-        """Train on all but the held-out events, and retrieve candidates where those events came next.
+    def _lesson(self, checkpoint: Checkpoint | None) -> _Lesson:
+        """Train on all but the held-out events, and find candidates where those events came next.
 
-        A retriever is over-confident on what it was trained on; a ranker that learned there would learn to trust it.
+        A source is over-confident on what it was trained on; a ranker that learned there would learn to trust it.
         """
         ranker = self._config.ranker
         earlier = self._interactions.without_newest(ranker.held_out)
-        first = self._retriever_training.run(earlier, None, ranker.first_epochs, "first retriever")
+        encoders = {}
+        for each in self._config.retrievers:
+            if each.kind == "network":
+                stage = self._stage(f"{each.source_name}, first", checkpoint)
+                trained = self._training(each).run(earlier, None, each.first_epochs, stage)
+                encoders[each.source_name] = trained.network
+                self._curve += trained.curve
         statistics = ItemStatistics.of(self._interactions, earlier, self._config)
-        recommender = self._recommender(first.network, statistics)
+        recommender = self._recommender(encoders, statistics)
         histories, targets = self._interactions.prefixes(ranker.held_out, ranker.most_lists, self._config.seed)
-        lists = RankerTraining(self._config).lists(recommender, histories, targets)
-        return _Lesson(lists, recommender.items, first.network, first.curve)
+        lists = RankerTraining(self._config).lists(recommender, _first_vectors(recommender), histories, targets)
+        return _Lesson(lists, encoders)
 
-    def _train_retriever(
-        self, statistics: ItemStatistics, lesson: _Lesson | None
-    ) -> tuple[UserEncoder, list[CurvePoint]]:
-        validate = None
-        if len(self._evaluation):
-            validate = self._retriever_training.validator(self._evaluation, statistics.columns)
-        start = lesson.encoder if lesson else None
+    def _train_source(
+        self,
+        config: RetrieverConfig,
+        statistics: ItemStatistics,
+        lesson: _Lesson | None,
+        checkpoint: Checkpoint | None,
+    ) -> UserEncoder:
+        start = lesson.encoders[config.source_name] if lesson else None
         columns: HistoryColumns = self._interactions.columns
-        trained = self._retriever_training.run(columns, validate, self._config.retriever.epochs, "retriever", start)
-        return trained.network, (lesson.curve if lesson else []) + trained.curve
+        validate = self._validator(config, statistics) if len(self._evaluation) else None
+        stage = self._stage(config.source_name, checkpoint)
+        trained = self._training(config).run(columns, validate, config.epochs, stage, start)
+        self._curve += trained.curve
+        return trained.network
 
-    def _recommender(self, encoder: UserEncoder, statistics: ItemStatistics, ranker: NCF | None = None) -> Recommender:
-        config = self._config
-        items = item_table(encoder, self._preparation.vocabulary, statistics.columns, statistics.neighbours)
-        return Recommender(
-            items,
-            self._preparation.window,
-            TorchEncoder(encoder, config.device),
-            item_index(items),
-            retriever_name=config.retriever.model,
-            depth=config.retriever.depth,
-            ranker=TorchRanker(ranker, config.ranker.features, items, config.device) if ranker else None,
-        )
+    def _train_ranker(
+        self, lesson: _Lesson, recommender: Recommender, checkpoint: Checkpoint | None
+    ) -> RankerNetwork | None:
+        if not len(lesson.lists.right):
+            self._say("no held-out item is among its candidates, so the bundle has no ranker")
+            return None
+        config, vectors = self._config, _first_vectors(recommender)
+        stage = self._stage("ranker", checkpoint)
+        trained = RankerTraining(config).run(lesson.lists, recommender, vectors, self._evaluation, stage)
+        self._curve += trained.curve
+        ranker = TorchRanker(trained.network, config.ranker_features, recommender.items, vectors, config.device)
+        reranked = Recommender(recommender.items, recommender.window, recommender.sources, ranker=ranker)
+        self._metrics["valid reranked"] = self._evaluation.measure(reranked)
+        better = self._metrics["valid reranked"][config.metric] > self._metrics["valid retrieved"][config.metric]
+        if not better and config.ranker.keep == "if_better":
+            self._say("the ranker does not beat the retriever on validation, so the bundle has none")
+            return None
+        return trained.network
+
+    def _stage(self, name: str, checkpoint: Checkpoint | None) -> Stage:
+        return Stage(name, self._config.metric, Randomness(self._config.seed, name), checkpoint)
+
+    def _training(self, config: RetrieverConfig) -> RetrieverTraining:
+        return RetrieverTraining(self._config, config, self._preparation.window, self._interactions)
+
+    def _validator(self, config: RetrieverConfig, statistics: ItemStatistics) -> Validate:
+        items = self._items(statistics)
+
+        def measure(network: UserEncoder) -> dict[str, float]:
+            source = torch_source(network, config, self._config.device)
+            return self._evaluation.measure(Recommender(items, self._preparation.window, [source]))
+
+        return measure
+
+    def _recommender(self, encoders: Encoders, statistics: ItemStatistics) -> Recommender:
+        items = self._items(statistics)
+        sources = [self._source(each, encoders, items) for each in self._config.retrievers]
+        return Recommender(items, self._preparation.window, sources)
+
+    def _source(self, config: RetrieverConfig, encoders: Encoders, items: ItemTable) -> Source:
+        if config.kind == "popularity":
+            return PopularitySource(config.source_name, items, config.depth)
+        if config.kind == "neighbours":
+            return NeighbourSource(config.source_name, items.neighbours[config.model], config.depth)
+        return torch_source(encoders[config.source_name], config, self._config.device)
+
+    def _items(self, statistics: ItemStatistics) -> ItemTable:
+        return ItemTable(self._preparation.vocabulary, statistics.columns, neighbours=statistics.neighbours)
+
+
+def _first_vectors(recommender: Recommender) -> ItemVectors:
+    first = recommender.sources[0]
+    assert isinstance(first, VectorSource)  # noqa: S101 (the config has checked it)
+    return first.vectors
 
 
 def _within_reach(config: TrainingConfig, item_count: int, say: Say) -> TrainingConfig:
-    dropped = [name for name in config.ranker.features if name.startswith("ease")]
-    if not dropped or item_count <= EASE_UP_TO or config.ranker.model == "none":
+    """Leave EASE out of the features and sources where there are too many items for it."""
+    if item_count <= config.neighbours.ease_up_to:
         return config
-    say(f"{item_count:,} items are too many for EASE (up to {EASE_UP_TO:,}); the ranker goes without {dropped}")
-    kept = tuple(name for name in config.ranker.features if name not in dropped)
-    return config.model_copy(update={"ranker": config.ranker.model_copy(update={"features": kept})})
+    dropped = [name for name in config.ranker.features if name.startswith("ease")]
+    kept: Sequence[RetrieverConfig] = [each for each in config.sources if each.model != "ease"]
+    if not dropped and len(kept) == len(config.sources):
+        return config
+    say(f"{item_count:,} items are too many for EASE (neighbours.ease_up_to = {config.neighbours.ease_up_to:,})")
+    features = tuple(name for name in config.ranker.features if name not in dropped)
+    ranker = config.ranker.model_copy(update={"features": features})
+    return config.model_copy(update={"ranker": ranker, "sources": tuple(kept)})

@@ -46,18 +46,22 @@ def predicted_ratings(bundle: Bundle, histories: pl.DataFrame, pairs: pl.DataFra
 
 
 def user_vectors(bundle: Bundle, histories: pl.DataFrame) -> pl.DataFrame:
-    """Return user_id and vector [E] of each user in the histories."""
+    """Return user_id and vector [E] of each user in the histories, as the first source has it."""
     user_ids = histories["user_id"].unique().sort().to_list()
     recommender = bundle.recommender()
     loaded: list[History] = histories_of(histories, user_ids)
     pieces = [recommender.user_vectors(loaded[start : start + 256]) for start in range(0, len(loaded), 256)]
-    vectors = np.concatenate(pieces) if pieces else np.empty((0, bundle.index.width), dtype=np.float32)
+    vectors = np.concatenate(pieces) if pieces else np.empty((0, 1), dtype=np.float32)
     return pl.DataFrame({"user_id": pl.Series(user_ids, dtype=pl.String), "vector": vectors})
 
 
 def item_vectors(bundle: Bundle) -> pl.DataFrame:
     """Return item_id and vector [E] of each item; user vector times item vector is the retrieval score."""
-    return pl.DataFrame({"item_id": bundle.items.vocabulary.ids(), "vector": np.array(bundle.items.output_vectors)})
+    first = bundle.manifest.sources[0]
+    if first.kind != "network":
+        raise ConfigError(f"the first source is {first.model}, which has no vectors; train a network as [retriever]")
+    vectors = np.array(bundle.encoded[first.name].vectors.outputs)
+    return pl.DataFrame({"item_id": bundle.items.vocabulary.ids(), "vector": vectors})
 
 
 def check_format(path: Path) -> None:

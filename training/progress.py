@@ -11,9 +11,10 @@ from rich.progress import Progress as RichProgress
 
 
 class Progress:
-    """A progress bar over epochs, with the loss and the last validation beside it."""
+    """A progress bar over epochs, with the loss and the last validation beside it; `done` epochs were done before."""
 
-    def __init__(self, title: str, total: int) -> None:
+    def __init__(self, title: str, total: int, done: int, metric: str) -> None:
+        self._console = Console(stderr=True)
         self._bar = RichProgress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
@@ -22,16 +23,18 @@ class Progress:
             TextColumn("left"),
             TimeRemainingColumn(),
             TextColumn("{task.fields[measured]}"),
-            console=Console(stderr=True),
+            console=self._console,
         )
         self._title = title
         self._total = total
+        self._done = done
+        self._metric = metric
         self._validated = ""
         self._task = TaskID(0)
 
     def __enter__(self) -> Progress:
         self._bar.start()
-        self._task = self._bar.add_task(self._title, total=self._total, measured="")
+        self._task = self._bar.add_task(self._title, total=self._total, completed=self._done, measured="")
         return self
 
     def __exit__(
@@ -40,7 +43,11 @@ class Progress:
         self._bar.stop()
 
     def advance(self, loss: float, metrics: Mapping[str, float]) -> None:
-        """Show one more epoch."""
+        """Show one more epoch; where there is no terminal to draw on, as a line of its own."""
         if metrics:
-            self._validated = f" valid NDCG@10 {metrics['NDCG@10']:.4f} HR@10 {metrics['HR@10']:.4f}"
-        self._bar.update(self._task, advance=1, measured=f"loss {loss:.3f}{self._validated}")
+            self._validated = f" valid {self._metric} {metrics[self._metric]:.4f}"
+        self._done += 1
+        measured = f"loss {loss:.3f}{self._validated}"
+        self._bar.update(self._task, advance=1, measured=measured)
+        if not self._console.is_terminal:
+            self._console.print(f"{self._title} {self._done}/{self._total} {measured}")

@@ -1,4 +1,4 @@
-"""RankerTraining: the second stage learns from the first stage's own candidates, so its negatives are hard."""
+"""RankerTraining: the second stage learns from the sources' own candidates, so its negatives are hard."""
 
 from __future__ import annotations
 
@@ -13,103 +13,132 @@ from torch import Tensor
 from torch.nn import functional
 
 from engine.events import History
-from engine.features import Candidates, candidate_features
+from engine.features import Candidates
+from engine.item_vectors import ItemVectors
 from engine.items import ItemTable
-from engine.ranking import rerank
+from engine.ranking import ranker_inputs, rerank
 from engine.recommender import Recommender
 from engine.window import HistoryColumns
-from models import NCF, RANKERS
+from models import RANKERS, RankerNetwork
 from training.config import TrainingConfig
 from training.evaluation import Evaluation
-from training.fit import TrainedStage, fit
+from training.fit import Stage, TrainedStage, fit
 from training.metrics import CUTOFFS, ranking_metrics
 from training.optimiser import AveragedOptimiser
-from training.torch_stages import TorchRanker
+from training.torch_stages import TorchRanker, input_names
 
 LISTS_AT_ONCE = 512
 
 
 @dataclass(frozen=True, slots=True)
 class CandidateLists:
-    """Q candidate lists that contain the right item: user_vectors [Q,E], indices [Q,K], features [Q,K,F], right [Q]."""
+    """Q lists that contain the right item: indices [Q,K], right [Q], and `inputs`, what a ranker reads of them.
 
-    user_vectors: Tensor
+    Of the candidates' vectors only the indices are kept; `vectors` [N,E] are those that they come from.
+    """
+
     indices: Tensor
-    features: Tensor
     right: Tensor
+    inputs: dict[str, Tensor]
+    vectors: Tensor
+
+    def chosen(self, rows: Tensor, columns: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the indices [R,C] and the inputs of some candidates of some lists."""
+        indices = self.indices[rows].gather(1, columns)
+        inputs = {name: each[rows] for name, each in self.inputs.items()}
+        wide = columns[..., None].expand(-1, -1, inputs["features"].shape[2])
+        inputs["features"] = inputs["features"].gather(1, wide)
+        inputs["candidate_vectors"] = self.vectors[indices]
+        return indices, inputs
 
 
 class RankerTraining:
-    """Trains one ranker on top of one retriever."""
+    """Trains one ranker on top of the sources."""
 
     def __init__(self, config: TrainingConfig) -> None:
         self._config = config
-        self._random = torch.Generator().manual_seed(config.seed)
 
     def lists(
-        self, recommender: Recommender, histories: HistoryColumns, targets: npt.NDArray[np.int64]
+        self,
+        recommender: Recommender,
+        vectors: ItemVectors,
+        histories: HistoryColumns,
+        targets: npt.NDArray[np.int64],
     ) -> CandidateLists:
-        """Retrieve candidates for each history and keep the lists that contain the target."""
+        """Find candidates for each history and keep the lists that contain the target."""
         pieces = []
         for start in range(0, len(targets), LISTS_AT_ONCE):
             part = slice(start, start + LISTS_AT_ONCE)
             columns = histories.runs(histories.offsets[:-1][part], histories.offsets[1:][part])
-            pieces.append(self._lists(recommender, columns, targets[part]))
-        tensors = (torch.from_numpy(np.concatenate(arrays)) for arrays in zip(*pieces, strict=True))
-        return CandidateLists(*tensors)
+            pieces.append(self._lists(recommender, vectors, columns, targets[part]))
+        widths = {name: max(piece[name].shape[1] for piece in pieces) for name in ("indices", *_ragged(pieces[0]))}
+        padding = {"indices": -1}
+        joined = {
+            name: torch.from_numpy(
+                np.concatenate([_widened(piece[name], widths.get(name), padding.get(name, 0)) for piece in pieces])
+            )
+            for name in pieces[0]
+        }
+        outputs = torch.from_numpy(np.asarray(vectors.outputs))
+        return CandidateLists(joined.pop("indices"), joined.pop("right"), joined, outputs)
 
     def run(
-        self, lists: CandidateLists, learned_from: ItemTable, recommender: Recommender, evaluation: Evaluation
-    ) -> TrainedStage[NCF]:
-        """Train on lists whose items are `learned_from`; validate by reranking the recommender's candidates."""
-        config = self._config.ranker
+        self,
+        lists: CandidateLists,
+        recommender: Recommender,
+        vectors: ItemVectors,
+        evaluation: Evaluation,
+        stage: Stage,
+    ) -> TrainedStage[RankerNetwork]:
+        """Train on the lists; validate by reranking the recommender's candidates, which have `vectors`."""
+        config, items = self._config.ranker, recommender.items
         network = self._new_network(lists)
-        item_vectors = torch.from_numpy(np.asarray(learned_from.output_vectors))
         optimiser = AveragedOptimiser(network, config, config.epochs * -(-len(lists.right) // config.queries_per_batch))
-        depth, items = self._config.retriever.depth, recommender.items
-        candidates = [recommender.candidates_for(part, depth) for part in _parts(evaluation.histories)]
+        candidates = [recommender.candidates_for(part) for part in _parts(evaluation.histories)]
 
-        def validate(network: NCF) -> dict[str, float]:
-            ranker = TorchRanker(network, config.features, items, self._config.device)
+        def validate(network: RankerNetwork) -> dict[str, float]:
+            ranker = TorchRanker(network, self._config.ranker_features, items, vectors, self._config.device)
             ranked = [ids for each in candidates for ids in _ranked_ids(ranker, each, items)]
             return ranking_metrics(ranked, evaluation.wanted)
 
-        epoch = functools.partial(self._epoch, network, optimiser, lists, item_vectors)
-        return fit("ranker", config, config.epochs, optimiser, epoch, validate)
+        epoch = functools.partial(self._epoch, network, optimiser, lists)
+        return fit(stage, config, config.epochs, optimiser, epoch, validate)
 
     def _lists(
-        self, recommender: Recommender, columns: HistoryColumns, targets: npt.NDArray[np.int64]
-    ) -> tuple[npt.NDArray[np.generic], ...]:
+        self,
+        recommender: Recommender,
+        vectors: ItemVectors,
+        columns: HistoryColumns,
+        targets: npt.NDArray[np.int64],
+    ) -> dict[str, npt.NDArray[np.generic]]:
         excluded = [columns.item_index[slice(*run)] for run in zip(columns.offsets, columns.offsets[1:], strict=False)]
-        found = recommender.candidates(columns, excluded, self._config.retriever.depth)
-        features = candidate_features(self._config.ranker.features, recommender.items, found)
+        found = recommender.candidates(columns, excluded)
         hit = found.indices == targets[:, None]
         rows = hit.any(axis=1)
-        return found.user_vectors[rows], found.indices[rows], features[rows], hit.argmax(axis=1)[rows]
+        inputs = ranker_inputs(self._config.ranker_features, recommender.items, vectors, found)
+        kept = {name: inputs[name][rows] for name in self._read() if name != "candidate_vectors"}
+        return {"indices": found.indices[rows], "right": hit.argmax(axis=1)[rows], **kept}
 
-    def _new_network(self, lists: CandidateLists) -> NCF:
-        width, features = lists.user_vectors.shape[1], lists.features.shape[2]
-        network = RANKERS[self._config.ranker.model](width, features, **self._config.ranker.network)
-        flat = lists.features[lists.indices >= 0]
+    def _read(self) -> tuple[str, ...]:
+        return input_names(RANKERS[self._config.ranker.model])
+
+    def _new_network(self, lists: CandidateLists) -> RankerNetwork:
+        features = lists.inputs["features"]
+        width = lists.vectors.shape[1]
+        network = RANKERS[self._config.ranker.model](width, features.shape[2], **self._config.ranker.network)
+        flat = features[lists.indices >= 0]
         network.standardise(flat.mean(0), flat.std(0))
         return network.to(self._config.device)
 
     def _epoch(
-        self,
-        network: NCF,
-        optimiser: AveragedOptimiser[NCF],
-        lists: CandidateLists,
-        item_vectors: Tensor,
+        self, network: RankerNetwork, optimiser: AveragedOptimiser[RankerNetwork], lists: CandidateLists
     ) -> float:
         network.train()
         total = 0.0
-        shuffled = torch.randperm(len(lists.right), generator=self._random)
-        for rows in torch.split(shuffled, self._config.ranker.queries_per_batch):
-            chosen = self._choose(lists.indices[rows], lists.right[rows])
-            indices = lists.indices[rows].gather(1, chosen)
-            features = lists.features[rows].gather(1, chosen[..., None].expand(-1, -1, lists.features.shape[2]))
-            parts = (lists.user_vectors[rows], item_vectors[indices], features)
-            scores = network(*(part.to(self._config.device) for part in parts))
+        for rows in torch.split(torch.randperm(len(lists.right)), self._config.ranker.queries_per_batch):
+            indices, inputs = lists.chosen(rows, self._choose(lists.indices[rows], lists.right[rows]))
+            scored = network(*(inputs[name].to(self._config.device) for name in self._read()))
+            scores: Tensor = scored[0] if isinstance(scored, tuple) else scored
             scores = scores.masked_fill((indices < 0).to(scores.device), -torch.inf)
             # The right item always stands first among the chosen.
             loss = functional.cross_entropy(scores, torch.zeros(len(rows), dtype=torch.long, device=scores.device))
@@ -118,9 +147,21 @@ class RankerTraining:
 
     def _choose(self, indices: Tensor, right: Tensor) -> Tensor:
         """Return columns [Q,1+negatives]: the right candidate, then random others of the same list."""
-        noise = torch.rand(indices.shape, generator=self._random).masked_fill(indices < 0, -1.0)
+        noise = torch.rand(indices.shape).masked_fill(indices < 0, -1.0)
         noise.scatter_(1, right[:, None], 2.0)
         return noise.topk(min(self._config.ranker.negatives + 1, indices.shape[1]), dim=1).indices
+
+
+def _ragged(piece: dict[str, npt.NDArray[np.generic]]) -> list[str]:
+    """Return the inputs whose second dimension differs from batch to batch."""
+    return [name for name in ("features", "history_vectors", "values", "ages") if name in piece]
+
+
+def _widened(array: npt.NDArray[np.generic], width: int | None, padding: float) -> npt.NDArray[np.generic]:
+    if width is None or array.shape[1] == width:
+        return array
+    missing = [(0, 0), (0, width - array.shape[1]), *[(0, 0)] * (array.ndim - 2)]
+    return np.pad(array, missing, constant_values=padding)
 
 
 def _parts(histories: Sequence[History]) -> list[Sequence[History]]:
@@ -128,5 +169,5 @@ def _parts(histories: Sequence[History]) -> list[Sequence[History]]:
 
 
 def _ranked_ids(ranker: TorchRanker, candidates: Candidates, items: ItemTable) -> list[list[str]]:
-    indices, _ = rerank(ranker, candidates, candidates.indices.shape[1])
+    indices = rerank(ranker, candidates).indices
     return [[items.vocabulary.id_of(int(index)) for index in row[: max(CUTOFFS)] if index >= 0] for row in indices]

@@ -1,4 +1,4 @@
-"""RetrieverTraining: the first stage learns to predict the next event at every position."""
+"""RetrieverTraining: a source's network learns its objective over all histories."""
 
 from __future__ import annotations
 
@@ -10,100 +10,104 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from engine.recommender import Recommender
-from engine.vocabulary import Vocabulary
 from engine.window import HistoryColumns, HistoryWindow, IndexBatch
 from models import RETRIEVERS, UserEncoder
 from training.config import TrainingConfig
-from training.evaluation import Evaluation
-from training.fit import TrainedStage, fit
-from training.losses import sampled_softmax, softmax
+from training.criterion import FULL_SOFTMAX_UP_TO, Criterion
+from training.fit import Stage, TrainedStage, fit
+from training.interactions import Interactions
+from training.objectives import OBJECTIVES, Histories
 from training.optimiser import AveragedOptimiser
-from training.torch_stages import TorchEncoder, item_index, item_table
+from training.randomness import Randomness
+from training.retriever_config import RetrieverConfig
 
-FULL_SOFTMAX_UP_TO = 20_000
-
-Floats = npt.NDArray[np.float32]
 Validate = Callable[[UserEncoder], dict[str, float]]
 
 
 class RetrieverTraining:
-    """Trains one encoder on one set of histories."""
+    """Trains the network of one source."""
 
-    def __init__(self, config: TrainingConfig, window: HistoryWindow, vocabulary: Vocabulary) -> None:
+    def __init__(
+        self, training: TrainingConfig, config: RetrieverConfig, window: HistoryWindow, interactions: Interactions
+    ) -> None:
+        self._training = training
         self._config = config
         self._window = window
-        self._vocabulary = vocabulary
-        self._random = np.random.default_rng(config.seed)
-
-    def validator(self, evaluation: Evaluation, columns: dict[str, Floats]) -> Validate:
-        """Return a function that measures a network on validation users, through the engine."""
-
-        def measure(network: UserEncoder) -> dict[str, float]:
-            items = item_table(network, self._vocabulary, columns)
-            encoder = TorchEncoder(network, self._config.device)
-            return evaluation.measure(
-                Recommender(items, self._window, encoder, item_index(items), retriever_name="training")
-            )
-
-        return measure
+        self._interactions = interactions
 
     def run(
         self,
         columns: HistoryColumns,
         validate: Validate | None,
         epochs: int,
-        stage: str,
+        stage: Stage,
         start: UserEncoder | None = None,
     ) -> TrainedStage[UserEncoder]:
         """Train for at most `epochs`, from `start` if given; without `validate` all run and the last is kept."""
-        config = self._config.retriever
         network = copy.deepcopy(start) if start is not None else self._new_network()
-        steps = sum(1 for _ in self._batches(columns))
-        share = config.continued_rate if start is not None else 1.0
-        optimiser = AveragedOptimiser(network, config, steps * epochs, share)
-        return fit(stage, config, epochs, optimiser, lambda: self._epoch(network, optimiser, columns), validate)
+        # Counting the steps draws cuts of long histories; the stage's own draws are left as they are.
+        steps = sum(1 for _ in self._batches(columns, np.random.default_rng(0)))
+        share = self._config.continued_rate if start is not None else 1.0
+        optimiser = AveragedOptimiser(network, self._config, steps * epochs, share)
+        criterion = self._criterion(network)
+        return fit(
+            stage,
+            self._config,
+            epochs,
+            optimiser,
+            lambda: self._epoch(network, optimiser, criterion, columns, stage.randomness),
+            validate,
+        )
 
     def _new_network(self) -> UserEncoder:
-        network = RETRIEVERS[self._config.retriever.model](len(self._vocabulary), **self._config.retriever.network)
-        return network.to(self._config.device)
+        network = RETRIEVERS[self._config.model](len(self._interactions.vocabulary), **self._config.network)
+        return network.to(self._training.device)
 
-    def _epoch(self, network: UserEncoder, optimiser: AveragedOptimiser[UserEncoder], columns: HistoryColumns) -> float:
+    def _criterion(self, network: UserEncoder) -> Criterion:
+        loss = self._config.loss
+        if loss == "auto":
+            full = len(self._interactions.vocabulary) <= FULL_SOFTMAX_UP_TO
+            loss = "ccl" if network.unit_length else "softmax" if full else "sampled_softmax"
+        return Criterion(self._config, loss, self._interactions, self._training.device)
+
+    def _epoch(
+        self,
+        network: UserEncoder,
+        optimiser: AveragedOptimiser[UserEncoder],
+        criterion: Criterion,
+        columns: HistoryColumns,
+        randomness: Randomness,
+    ) -> float:
         network.train()
-        if self._config.retriever.shuffle_ties:
-            columns = shuffled_ties(columns, self._random)
-        total, positions = 0.0, 0
-        for batch in self._batches(columns):
-            count = int((batch.lengths - 1).clip(min=0).sum())
-            total += optimiser.step(self._loss(network, batch)) * count
-            positions += count
-        return total / max(positions, 1)
+        if self._config.shuffle_ties:
+            columns = shuffled_ties(columns, randomness.numpy)
+        total, events = 0.0, 0
+        for batch in self._batches(columns, randomness.numpy):
+            count = int(batch.lengths.sum())
+            total += optimiser.step(self._loss(network, criterion, batch)) * count
+            events += count
+        return total / max(events, 1)
 
-    def _loss(self, network: UserEncoder, batch: IndexBatch) -> Tensor:
-        device, config = self._config.device, self._config.retriever
-        indices, values, ages, lengths = (
-            torch.from_numpy(array).to(device) for array in (batch.indices, batch.values, batch.ages, batch.lengths)
-        )
-        item_vectors = network.item_vectors()
-        vectors = torch.nn.functional.embedding(indices, network.input_vectors())
-        # The last event of a row has no successor: it is a target only.
-        real = torch.arange(indices.shape[1] - 1, device=device) < (lengths - 1)[:, None]
-        with torch.autocast(device.split(":")[0], torch.bfloat16, enabled=self._config.precision == "bfloat16"):
-            states = network.states(vectors[:, :-1], values[:, :-1], ages[:, :-1], lengths - 1)[real]
-            targets = indices[:, 1:][real]
-            full = config.loss == "softmax" or (config.loss == "auto" and len(item_vectors) <= FULL_SOFTMAX_UP_TO)
-            if full:
-                return softmax(states, item_vectors, targets)
-            return sampled_softmax(states, item_vectors, targets, config.negatives)
+    def _loss(self, network: UserEncoder, criterion: Criterion, batch: IndexBatch) -> Tensor:
+        device = self._training.device
+        arrays = (batch.indices, batch.values, batch.ages, batch.lengths)
+        histories = Histories(*(torch.from_numpy(array).to(device) for array in arrays))
+        objective = self._config.objective if self._config.objective != "auto" else network.objective
+        bfloat16 = self._training.precision == "bfloat16"
+        with torch.autocast(device.split(":")[0], torch.bfloat16, enabled=bfloat16):
+            examples = OBJECTIVES[objective](network, histories, self._config)
+            loss = criterion(examples, network.item_vectors())
+            penalty = network.penalty()
+        return loss if penalty is None else loss + penalty
 
-    def _batches(self, columns: HistoryColumns) -> Iterator[IndexBatch]:
+    def _batches(self, columns: HistoryColumns, random: np.random.Generator) -> Iterator[IndexBatch]:
         """Cut rows of like length into batches of about `events_per_batch` events, in random order."""
-        rows = self._window.every(columns, self._vocabulary.padding_index, self._random)
+        rows = self._window.every(columns, self._interactions.vocabulary.padding_index, random)
         usable = np.flatnonzero(rows.lengths >= 2)
         # A little noise keeps a row from meeting the same batch mates in each epoch.
-        order = usable[np.argsort(rows.lengths[usable] + self._random.uniform(-3, 3, len(usable)), kind="stable")]
-        cuts = _cuts(rows.lengths[order], self._config.retriever.events_per_batch)
-        for piece in self._random.permutation(len(cuts)):
+        order = usable[np.argsort(rows.lengths[usable] + random.uniform(-3, 3, len(usable)), kind="stable")]
+        cuts = _cuts(rows.lengths[order], self._config.events_per_batch)
+        for piece in random.permutation(len(cuts)):
             yield rows.only(order[slice(*cuts[piece])])
 
 

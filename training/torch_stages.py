@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from engine.features import Candidates, candidate_features
+from engine.features import Candidates
 from engine.index import VectorIndex
+from engine.item_vectors import ItemVectors
 from engine.items import ItemTable
-from engine.neighbours import NeighbourTable
-from engine.vocabulary import Vocabulary
+from engine.ranking import Ranked, ranker_inputs
+from engine.vector_source import VectorSource
 from engine.window import HistoryBatch
-from models import UserEncoder
+from models import RankerNetwork, UserEncoder
+from training.retriever_config import RetrieverConfig
 
 Floats = npt.NDArray[np.float32]
 
@@ -38,37 +40,46 @@ class TorchEncoder:
 class TorchRanker:
     """A Ranker around a torch network."""
 
-    def __init__(self, network: nn.Module, features: Sequence[str], items: ItemTable, device: str) -> None:
+    def __init__(
+        self,
+        network: RankerNetwork,
+        features: Sequence[str],
+        items: ItemTable,
+        vectors: ItemVectors,
+        device: str,
+    ) -> None:
         self._network = network.eval()
         self._features = features
         self._items = items
+        self._vectors = vectors
         self._device = device
 
     @torch.no_grad()
-    def scores(self, candidates: Candidates) -> Floats:
-        """Return scores [B,K]."""
-        features = candidate_features(self._features, self._items, candidates)
-        arrays = (candidates.user_vectors, self._items.output_vectors[candidates.indices], features)
-        scored: Tensor = self._network(*(torch.from_numpy(array).to(self._device) for array in arrays))
-        return to_numpy(scored)
+    def rank(self, candidates: Candidates) -> Ranked:
+        """Score each candidate."""
+        given = ranker_inputs(self._features, self._items, self._vectors, candidates)
+        arrays = (torch.from_numpy(given[name]).to(self._device) for name in input_names(self._network))
+        ranked = self._network(*arrays)
+        return Ranked(*(to_numpy(each) for each in ranked)) if isinstance(ranked, tuple) else Ranked(to_numpy(ranked))
 
 
-def item_table(
-    network: UserEncoder,
-    vocabulary: Vocabulary,
-    columns: Mapping[str, Floats],
-    neighbours: Mapping[str, NeighbourTable] | None = None,
-    metadata: Sequence[bytes] = (),
-) -> ItemTable:
-    """Return the item table of a network as it stands."""
+def input_names(network: RankerNetwork | type[RankerNetwork]) -> tuple[str, ...]:
+    """Return the names of what a ranker reads, in the order of its arguments."""
+    names = ("user_vectors", "candidate_vectors", "features")
+    return (*names, "history_vectors", "values", "ages", "lengths") if network.reads_history else names
+
+
+def item_vectors(network: UserEncoder) -> ItemVectors:
+    """Return the item vectors of a network as it stands."""
     with torch.no_grad():
-        inputs, outputs = to_numpy(network.input_vectors()), to_numpy(network.item_vectors())
-    return ItemTable(vocabulary, inputs, outputs, columns, metadata, neighbours or {})
+        return ItemVectors(to_numpy(network.input_vectors()), to_numpy(network.item_vectors()))
 
 
-def item_index(items: ItemTable) -> VectorIndex:
-    """Return the index over the table's output vectors."""
-    return VectorIndex.build(items.output_vectors)
+def torch_source(network: UserEncoder, config: RetrieverConfig, device: str) -> VectorSource:
+    """Return the source that a network in training gives."""
+    vectors = item_vectors(network)
+    index = VectorIndex.build(vectors.outputs)
+    return VectorSource(config.source_name, vectors, TorchEncoder(network, device), index, config.depth)
 
 
 def to_numpy(tensor: Tensor) -> Floats:

@@ -1,0 +1,53 @@
+"""Source: the first stage, or one of several; it proposes candidates for a history."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.window import IndexBatch
+
+Floats = npt.NDArray[np.float32]
+Indices = npt.NDArray[np.int64]
+Reading = npt.NDArray[Any]
+
+
+class Source(Protocol):
+    """Proposes candidates, and scores any item.
+
+    A reading [B,...] is what the source takes from B histories; it is computed once a request and passed back.
+    """
+
+    @property
+    def name(self) -> str:
+        """The name that answers and feature names show."""
+        ...
+
+    @property
+    def depth(self) -> int:
+        """How many candidates it proposes for a ranker."""
+        ...
+
+    def read(self, rows: IndexBatch) -> Reading:
+        """Take from each history what the two methods below need."""
+        ...
+
+    def search(self, reading: Reading, excluded: Sequence[Indices], depth: int) -> tuple[Indices, Floats]:
+        """Return the best items that are not excluded: indices [B,depth] (-1 where there are fewer) and scores."""
+        ...
+
+    def scores(self, reading: Reading, candidates: Indices) -> Floats:
+        """Return the score of each candidate [B,K]; what stands at -1 means nothing."""
+        ...
+
+
+def without(excluded: Sequence[Indices], indices: Indices, scores: Floats, depth: int) -> tuple[Indices, Floats]:
+    """Return the first `depth` of each row that are neither excluded nor -1; rows keep their order."""
+    unwanted = np.stack([np.isin(row, out) for row, out in zip(indices, excluded, strict=True)]) | (indices < 0)
+    # A stable sort on "unwanted" moves those to the end and keeps the order of the others.
+    order = np.argsort(unwanted, axis=1, kind="stable")[:, :depth]
+    kept = ~np.take_along_axis(unwanted, order, axis=1)
+    return np.where(kept, np.take_along_axis(indices, order, axis=1), -1), np.take_along_axis(scores, order, axis=1)

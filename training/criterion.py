@@ -1,0 +1,74 @@
+"""Criterion: the loss that a config names, with its negatives and weights."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from engine.errors import ConfigError
+from training import losses
+from training.interactions import Interactions
+from training.negatives import NegativeSampler
+from training.objectives import Examples
+from training.retriever_config import RetrieverConfig
+
+FULL_SOFTMAX_UP_TO = 20_000
+RATING_STEPS = 20
+
+
+class Criterion:
+    """Maps examples to one number; raises ConfigError where the data cannot give what the loss needs."""
+
+    def __init__(self, config: RetrieverConfig, loss: str, interactions: Interactions, device: str) -> None:
+        self._config = config
+        self._loss = loss
+        count = len(interactions.vocabulary)
+        if (loss == "mse" or config.rare_ratings) and not interactions.has_ratings:
+            raise ConfigError(f"retriever {config.source_name}: mse and rare_ratings need ratings; the data has none")
+        popularity = torch.bincount(torch.from_numpy(interactions.columns.item_index), minlength=count).to(device)
+        self._sampler = NegativeSampler(config, popularity)
+        self._item_weights = losses.balanced(popularity, config.rare_items)
+        steps = torch.from_numpy(interactions.columns.value).mul(RATING_STEPS).round().long()
+        self._rating_weights = losses.balanced(torch.bincount(steps, minlength=RATING_STEPS + 1), config.rare_ratings)
+        self._rating_weights = self._rating_weights.to(device)
+
+    def __call__(self, examples: Examples, item_vectors: Tensor) -> Tensor:
+        """Return the weighted mean loss over the targets."""
+        each = self._each(examples, item_vectors)
+        weights = self._item_weights[examples.targets]
+        weights = weights * self._rating_weights[examples.values.mul(RATING_STEPS).round().long()]
+        return (each * weights).sum() / weights.sum().clamp(min=1e-9)
+
+    def _each(self, examples: Examples, item_vectors: Tensor) -> Tensor:
+        if self._loss == "softmax":
+            return losses.softmax((examples.queries @ item_vectors.T).float(), examples.owner, examples.targets)
+        right = (examples.queries[examples.owner] * item_vectors[examples.targets]).sum(-1).float()
+        if self._loss == "mse":
+            return losses.mse(right, examples.values)
+        wrong = self._wrong(examples, item_vectors)
+        if self._loss == "sampled_softmax":
+            return losses.sampled_softmax(right, wrong)
+        if self._loss == "gbce":
+            return losses.gbce(right, wrong, len(item_vectors), self._config.calibration)
+        if self._loss == "ccl":
+            return losses.ccl(right, wrong, self._config.margin, self._config.negative_weight)
+        return losses.bpr(right, wrong) if self._loss == "bpr" else losses.bce(right, wrong)
+
+    def _wrong(self, examples: Examples, item_vectors: Tensor) -> Tensor:
+        drawn, oftener = self._sampler.draw(examples.targets)
+        scores = (examples.queries @ item_vectors[drawn].T).float()
+        if self._loss == "sampled_softmax":
+            scores = scores - oftener
+        scores = scores.masked_fill(_right_ones(examples, drawn, len(item_vectors)), -torch.inf)
+        if self._config.hard_pool > 1:
+            scores = scores.topk(self._config.negatives, dim=1).values
+        return scores if examples.single else scores[examples.owner]
+
+
+def _right_ones(examples: Examples, drawn: Tensor, item_count: int) -> Tensor:
+    """Return which draws [Q,M] are among the query's own targets."""
+    if examples.single:
+        return drawn == examples.targets[:, None]
+    own = torch.zeros(len(examples.queries), item_count, dtype=torch.bool, device=drawn.device)
+    own[examples.owner, examples.targets] = True
+    return own[:, drawn]
