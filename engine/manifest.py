@@ -51,6 +51,8 @@ class SourceSection(Section):
     config: dict[str, Any]
     depth: int = Field(default=200, ge=1, le=10_000)
     """How many candidates it proposes to the ranker."""
+    parameters: int = Field(default=0, ge=0)
+    """How many numbers the network learned, item vectors included."""
 
 
 class RankerSection(Section):
@@ -60,6 +62,8 @@ class RankerSection(Section):
     config: dict[str, Any]
     features: list[str]
     """Names of the candidate features, in the order of the network's input."""
+    parameters: int = Field(default=0, ge=0)
+    """How many numbers the network learned."""
 
 
 class RatingSection(Section):
@@ -88,6 +92,10 @@ class Manifest(Section):
     neighbour_tables: list[str]
     metrics: dict[str, dict[str, float]]
     """Measured on the validation (and test) events: stage -> metric -> value."""
+    run_digest: str
+    """sha256 over the data and the config: a run with the same digest gives the same networks."""
+    training_seconds: float = Field(default=0.0, ge=0)
+    """From the data in memory to the trained networks."""
     files: dict[str, FileEntry]
 
     @model_validator(mode="after")

@@ -6,7 +6,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -15,6 +15,9 @@ from rich.markup import escape
 from app.server import Server
 from engine.errors import ConfigError, LiverecError
 from liverec import demonstration
+
+if TYPE_CHECKING:
+    from liverec.data_options import DataOptions
 
 FAILURE = 2
 console = Console(stderr=True)
@@ -41,6 +44,7 @@ Configs = Annotated[list[Path] | None, typer.Option("--config", help="A TOML of 
 Sets = Annotated[
     list[str] | None, typer.Option("--set", help="One value, for example --set retriever.epochs=20. Repeatable.")
 ]
+Minutes = Annotated[float | None, typer.Option(help="Begin nothing new after so many minutes.")]
 BundlePath = Annotated[Path, typer.Option("--bundle", help="The bundle folder.")]
 Histories = Annotated[
     list[Path],
@@ -63,7 +67,7 @@ def data(
     out: Annotated[Path | None, typer.Option(help="A folder for the cleaned events and the report.")] = None,
 ) -> None:
     """Read and clean a data set, and report what was wrong with it."""
-    _offline().data(source, items, column or [], config or [], setting or [], cache, out)
+    _offline().data(_options(source, cache, column, items, config, setting), out)
 
 
 @cli.command()
@@ -75,9 +79,45 @@ def train(
     config: Configs = None,
     setting: Sets = None,
     cache: Cache = DEFAULT_CACHE,
+    auto: Annotated[bool, typer.Option("--auto", help="Choose retriever and ranker by validation.")] = False,
+    minutes: Minutes = None,
 ) -> None:
-    """Train a retriever and a ranker, and write the bundle that `liverec serve` opens."""
-    _offline().train(source, out, items, column or [], config or [], setting or [], cache)
+    """Train sources and a ranker, and write the bundle that `liverec serve` opens. Stopped, it goes on where it was."""
+    _offline().train(_options(source, cache, column, items, config, setting), out, auto=auto, minutes=minutes)
+
+
+@cli.command()
+def compare(
+    config: Configs = None,
+    source: Annotated[str, typer.Option("--data", help=DATA_HELP)] = "ml-100k",
+    out: Annotated[Path, typer.Option(help="A folder for bundles, table and picture.")] = Path("bundles/comparison"),
+    items: Items = None,
+    column: Columns = None,
+    setting: Sets = None,
+    cache: Cache = DEFAULT_CACHE,
+) -> None:
+    """Train several configs on one split and measure them side by side: quality, intervals, seconds, size, speed."""
+    _search().compare(_options(source, cache, column, items, config, setting), out)
+
+
+@cli.command()
+def tune(
+    space: Annotated[Path, typer.Option(help="A TOML of config keys with the values that each may have.")],
+    out: Annotated[Path, typer.Option(help="The TOML to write the best config to.")],
+    source: Annotated[str, typer.Option("--data", help=DATA_HELP)] = "ml-100k",
+    journal: Annotated[Path, typer.Option(help="Where the trials are kept; a search goes on from it.")] = Path(
+        "var/tuning.log"
+    ),
+    trials: Annotated[int, typer.Option(help="How many trials to add at most.")] = 20,
+    minutes: Minutes = None,
+    column: Columns = None,
+    config: Configs = None,
+    setting: Sets = None,
+    cache: Cache = DEFAULT_CACHE,
+) -> None:
+    """Search a space of configs with Optuna, by validation only."""
+    options = _options(source, cache, column, None, config, setting)
+    _search().tune(options, space, out, journal=journal, trials=trials, minutes=minutes)
 
 
 @cli.command()
@@ -91,7 +131,7 @@ def evaluate(
     out: Annotated[Path | None, typer.Option(help="A JSON file for the table.")] = None,
 ) -> None:
     """Measure a bundle on the test events, beside popularity and EASE."""
-    _offline().evaluate(source, bundle, column or [], config or [], setting or [], cache, out)
+    _offline().evaluate(_options(source, cache, column, None, config, setting), bundle, out)
 
 
 @cli.command()
@@ -134,7 +174,7 @@ def load(
     cache: Cache = DEFAULT_CACHE,
 ) -> None:
     """Put the histories of a data set into the store at REDIS_URL, so that its users are known. Safe to repeat."""
-    _offline().load(source, column or [], config or [], setting or [], cache)
+    _offline().load(_options(source, cache, column, None, config, setting))
 
 
 @cli.command()
@@ -161,6 +201,20 @@ def demo(
     demonstration.demo(port, workers, cache)
 
 
+def _options(
+    source: str,
+    cache: Path,
+    column: list[str] | None,
+    items: Path | None,
+    config: list[Path] | None,
+    setting: list[str] | None,
+) -> DataOptions:
+    _need_training()
+    from liverec.data_options import DataOptions
+
+    return DataOptions(source, cache, column or [], items, config or [], setting or [])
+
+
 def _need_training() -> None:
     if find_spec("torch") is None or find_spec("polars") is None:
         raise ConfigError("this command needs the training packages; install them with: pip install 'liverec[train]'")
@@ -172,6 +226,13 @@ def _offline() -> ModuleType:
     from liverec import offline
 
     return offline
+
+
+def _search() -> ModuleType:
+    _need_training()
+    from liverec import search
+
+    return search
 
 
 def main() -> None:

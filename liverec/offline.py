@@ -17,11 +17,12 @@ from app.store import Store
 from engine.atomic import check_target, write_atomically
 from engine.bundle import Bundle
 from engine.errors import ConfigError, DataError
+from liverec.data_options import DataOptions
 from training.baselines import baseline_lists
 from training.checkpoint import Checkpoint
 from training.cleaning import CleaningRules, clean
-from training.config import TrainingConfig, load_config
-from training.dataset import Dataset, open_dataset
+from training.config import TrainingConfig
+from training.dataset import Dataset
 from training.evaluation import Evaluation
 from training.interactions import Interactions, histories_of
 from training.metrics import ranking_metrics
@@ -35,24 +36,17 @@ from training.prediction import (
     write_table,
 )
 from training.preparation import Preparation, joined
+from training.selection import Selection
 
 console = Console(stderr=True)
 SHOWN = ("NDCG@10", "HR@10", "MRR@10", "NDCG@20", "Recall@20")
 Texts = Sequence[str]
 
 
-def data(
-    source: str,
-    items: Path | None,
-    column: Texts,
-    config: Sequence[Path],
-    setting: Texts,
-    cache: Path,
-    out: Path | None,
-) -> None:
+def data(options: DataOptions, out: Path | None) -> None:
     """Clean a data set and say what was wrong with it."""
-    rules = load_config(config, _pairs("--set", setting)).cleaning
-    dataset = _open(source, items, column, cache)
+    rules = options.training_config().cleaning
+    dataset = options.dataset()
     if dataset.items is not None:
         console.print(f"{dataset.items.collect().height:,} items are described")
     for part, frame in dataset.parts.items():
@@ -65,46 +59,43 @@ def data(
         console.print(f"cleaned events and reports are in {out}")
 
 
-def train(
-    source: str,
-    out: Path,
-    items: Path | None,
-    column: Texts,
-    config: Sequence[Path],
-    setting: Texts,
-    cache: Path,
-) -> None:
+def train(options: DataOptions, out: Path, *, auto: bool, minutes: float | None) -> None:
     """Train and write a bundle."""
     check_target(out)
-    chosen = load_config(config, _pairs("--set", setting))
+    chosen = options.training_config()
     started = time.perf_counter()
-    preparation = _prepare(_open(source, items, column, cache), chosen)
+    preparation = _prepare(options.dataset(), chosen)
     for report in preparation.reports.values():
         console.print(report.table())
-    checkpoint = Checkpoint(out.with_name(f"{out.name}.checkpoint"), chosen.digest(preparation.digest()))
-    bundle = Pipeline(preparation, chosen, console.print).run(out, checkpoint)
+    if auto:
+        trial = Selection(preparation, chosen, console.print).run(None if minutes is None else minutes * 60)
+        bundle = Pipeline(preparation, trial.config, console.print).publish(trial.stages, out)
+    else:
+        bundle = _train(preparation, chosen, out)
     console.print(_metrics_table(f"{preparation.name}, {preparation.split.protocol}", bundle.manifest.metrics))
     console.print(f"bundle {bundle.model_version} is in {out}, after {time.perf_counter() - started:.0f} s")
 
 
-def evaluate(
-    source: str,
-    bundle: Path,
-    column: Texts,
-    config: Sequence[Path],
-    setting: Texts,
-    cache: Path,
-    out: Path | None,
-) -> None:
+def _train(preparation: Preparation, config: TrainingConfig, out: Path) -> Bundle:
+    folder = out.with_name(f"{out.name}.checkpoint")
+    if folder.exists():
+        console.print(f"going on from {folder}")
+    checkpoint = Checkpoint(folder, config.digest(preparation.digest()))
+    return Pipeline(preparation, config, console.print).run(out, checkpoint)
+
+
+def evaluate(options: DataOptions, bundle: Path, out: Path | None) -> None:
     """Measure a bundle beside the baselines."""
     opened = Bundle.open(bundle)
-    chosen = load_config(config, _pairs("--set", setting))
-    preparation = _prepare(_open(source, None, column, cache), chosen)
+    chosen = options.training_config()
+    preparation = _prepare(options.dataset(), chosen)
     if preparation.digest() != opened.manifest.data.digest:
-        raise DataError(f"{bundle} was trained on other events than {source} gives with these options; train again")
+        raise DataError(
+            f"{bundle} was trained on other events than {options.source} gives with these options; train again"
+        )
     test = Evaluation.of(preparation.known, preparation.split.test)
     if not len(test):
-        raise DataError(f"{source} leaves no test events to measure on")
+        raise DataError(f"{options.source} leaves no test events to measure on")
     valid = Evaluation.of(preparation.split.train, preparation.split.valid)
     interactions = Interactions.of(preparation.split.train, preparation.vocabulary, preparation.window)
     recommender, manifest = opened.recommender(), opened.manifest
@@ -123,7 +114,7 @@ def recommend(
     out: Path,
     bundle: Path,
     n: int,
-    pairs: Path | None,
+    wanted_pairs: Path | None,
     column: Texts,
     cache: Path,
     *,
@@ -133,8 +124,10 @@ def recommend(
     check_format(out)
     opened = Bundle.open(bundle)
     known = _histories(opened, histories, column, cache)
-    if pairs is not None:
-        wanted = _complete(pairs, pl.concat(_open(str(pairs), None, column, cache).parts.values()).collect())
+    if wanted_pairs is not None:
+        wanted = _complete(
+            wanted_pairs, pl.concat(DataOptions(str(wanted_pairs), cache, column).dataset().parts.values()).collect()
+        )
         table = predicted_ratings(opened, known, wanted)
     else:
         user_ids = known["user_id"].unique(maintain_order=True).to_list()
@@ -153,12 +146,12 @@ def export(histories: Sequence[Path], out: Path, bundle: Path, column: Texts, ca
     console.print(f"{len(users):,} user vectors and {len(opened.items):,} item vectors are in {out}")
 
 
-def load(source: str, column: Texts, config: Sequence[Path], setting: Texts, cache: Path) -> None:
+def load(options: DataOptions) -> None:
     """Put the histories of a data set into the store."""
     settings = Settings.read()
     if settings.redis_url is None:
         raise ConfigError("REDIS_URL is not set; it must name the store that the service uses")
-    events = _cleaned(_open(source, None, column, cache), load_config(config, _pairs("--set", setting)).cleaning)
+    events = _cleaned(options.dataset(), options.training_config().cleaning)
     count = asyncio.run(_load(settings.redis_url.get_secret_value(), settings, events))
     console.print(f"{count:,} events of {events['user_id'].n_unique():,} users are in the store")
 
@@ -169,10 +162,6 @@ async def _load(url: str, settings: Settings, events: pl.DataFrame) -> int:
         return await store.load(histories_of(events, events["user_id"].unique().to_list()))
     finally:
         await store.close()
-
-
-def _open(source: str, items: Path | None, column: Texts, cache: Path) -> Dataset:
-    return open_dataset(source, cache=cache, items=items, columns=_pairs("--column", column))
 
 
 def _prepare(dataset: Dataset, config: TrainingConfig) -> Preparation:
@@ -187,18 +176,8 @@ def _cleaned(dataset: Dataset, rules: CleaningRules) -> pl.DataFrame:
 def _histories(bundle: Bundle, paths: Sequence[Path], column: Texts, cache: Path) -> pl.DataFrame:
     # The bundle's own rules; but a history is not too short to be answered.
     rules = bundle.manifest.data.cleaning | {"min_user_events": 1, "min_item_events": 1}
-    events = [_cleaned(_open(str(path), None, column, cache), CleaningRules(**rules)) for path in paths]
+    events = [_cleaned(DataOptions(str(path), cache, column).dataset(), CleaningRules(**rules)) for path in paths]
     return joined(events)
-
-
-def _pairs(option: str, texts: Texts) -> dict[str, str]:
-    pairs = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals or not name:
-            raise ConfigError(f"{option} {text}: write it as name=value")
-        pairs[name] = value
-    return pairs
 
 
 def _metrics_table(title: str, rows: Mapping[str, Mapping[str, float]]) -> Table:

@@ -13,6 +13,7 @@ from worlds import markov_chain
 from app.embedded_store import EmbeddedStore
 from engine.bundle import Bundle
 from engine.index import VectorIndex
+from engine.item_vectors import ItemVectors
 from engine.items import ItemTable
 from engine.vocabulary import Vocabulary
 from training.config import TrainingConfig
@@ -31,13 +32,13 @@ TINY = {
         "events_per_batch": 200,
         "averaging": 0.9,
         "validate_every": 3,
+        "first_epochs": 6,
     },
+    "neighbours": {"most": 10},
     "ranker": {
         "keep": "always",
-        "first_epochs": 6,
         "epochs": 2,
         "held_out": 3,
-        "neighbours": 10,
         "network": {"hidden": 8},
     },
 }
@@ -89,17 +90,23 @@ def store_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def items() -> ItemTable:
-    """Eight items "0".."7" with random vectors of width 4; item 0 is the most popular."""
-    random = np.random.default_rng(1)
-    inputs = np.vstack((random.normal(size=(8, 4)), np.zeros((1, 4)))).astype(np.float32)
+    """Eight items "0".."7"; item 0 is the most popular."""
     columns = {
         "popularity": np.arange(8, 0, -1).astype(np.float32),
         "staleness": np.arange(8).astype(np.float32),
         "rating_bias": np.linspace(-1, 1, 8).astype(np.float32),
     }
-    return ItemTable(Vocabulary(str(item) for item in range(8)), inputs, inputs[:-1].copy(), columns)
+    return ItemTable(Vocabulary(str(item) for item in range(8)), columns)
 
 
 @pytest.fixture(scope="session")
-def index(items: ItemTable) -> VectorIndex:
-    return VectorIndex.build(items.output_vectors)
+def vectors() -> ItemVectors:
+    """Random vectors of width 4 for the eight items; what is read and what is multiplied differ."""
+    random = np.random.default_rng(1)
+    inputs = np.vstack((random.normal(size=(8, 4)), np.zeros((1, 4)))).astype(np.float32)
+    return ItemVectors(inputs, random.normal(size=(8, 4)).astype(np.float32))
+
+
+@pytest.fixture(scope="session")
+def index(vectors: ItemVectors) -> VectorIndex:
+    return VectorIndex.build(vectors.outputs)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
 import numpy as np
+from torch import nn
 
 from engine.bundle import Bundle, EncodedSource
 from engine.events import Event, History
@@ -36,37 +37,44 @@ LIBRARIES = ("torch", "numpy", "onnx", "onnxruntime", "faiss-cpu", "polars", "py
 class TrainedStages:
     """What training gives: networks, what validation measured of them, and how they learned."""
 
+    statistics: ItemStatistics
     encoders: Mapping[str, UserEncoder]
     """The network of each trained source, by the source's name."""
     ranker: RankerNetwork | None
     metrics: dict[str, dict[str, float]]
     curve: list[CurvePoint]
+    seconds: float
+    attachments: Mapping[str, bytes] = field(default_factory=dict)
 
 
 class Assembly:
-    """Makes bundles of one preparation."""
+    """Makes the bundle of one training."""
 
-    def __init__(self, preparation: Preparation, config: TrainingConfig, statistics: ItemStatistics) -> None:
+    def __init__(self, preparation: Preparation, config: TrainingConfig, stages: TrainedStages) -> None:
         self._preparation = preparation
         self._config = config
-        self._statistics = statistics
+        self._stages = stages
 
-    def bundle(self, stages: TrainedStages) -> Bundle:
+    def bundle(self) -> Bundle:
         """Export the networks, record the probe, and measure the test events once, all on what will be served."""
-        statistics = self._statistics
+        stages, statistics = self._stages, self._stages.statistics
         vocabulary, metadata = self._preparation.vocabulary, self._preparation.metadata
         items = ItemTable(vocabulary, statistics.columns, metadata, statistics.neighbours)
-        encoded = {name: _encoded(network) for name, network in stages.encoders.items()}
+        trained = {each.source_name for each in self._sources} & stages.encoders.keys()
+        encoded = {name: _encoded(stages.encoders[name]) for name in sorted(trained)}
         ranker = None
         if stages.ranker is not None:
             width = encoded[self._config.retriever.source_name].vectors.outputs.shape[1]
             ranker = export_ranker(stages.ranker, width, len(self._config.ranker_features))
-        attachments = {"curves.json": curves_json(stages.curve), "curves.png": curves_png(stages.curve)}
+        attachments = {
+            "curves.json": curves_json(stages.curve),
+            "curves.png": curves_png(stages.curve, self._config.metric),
+        }
         attachments |= {
             f"cleaning_{part}.json": report.to_json().encode() for part, report in self._preparation.reports.items()
         }
-        manifest = self._manifest(stages)
-        bundle = Bundle(manifest, items, encoded, ranker, Probe(()), attachments)
+        attachments |= stages.attachments
+        bundle = Bundle(self._manifest(), items, encoded, ranker, Probe(()), attachments)
         return self._proven(bundle)
 
     def _proven(self, bundle: Bundle) -> Bundle:
@@ -88,8 +96,14 @@ class Assembly:
         histories = histories_of(known, [user_ids[index] for index in sorted(drawn)])
         return [*histories, History(), History((stranger,))]
 
-    def _manifest(self, stages: TrainedStages) -> Manifest:
-        preparation, config, statistics = self._preparation, self._config, self._statistics
+    @property
+    def _sources(self) -> Sequence[RetrieverConfig]:
+        # Only a ranker can make something of what further sources propose.
+        return self._config.retrievers if self._stages.ranker is not None else self._config.retrievers[:1]
+
+    def _manifest(self) -> Manifest:
+        preparation, config, stages = self._preparation, self._config, self._stages
+        statistics = stages.statistics
         mean = statistics.rating_mean
         return Manifest(
             created_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -99,20 +113,36 @@ class Assembly:
             seed=config.seed,
             window=preparation.window,
             data=self._data(),
-            sources=[_section(each) for each in config.retrievers],
-            ranker=self._ranker_section() if stages.ranker is not None else None,
+            sources=[self._source_section(each) for each in self._sources],
+            ranker=self._ranker_section(stages.ranker) if stages.ranker is not None else None,
             ratings=None if mean is None else RatingSection(mean=mean, shrinkage=config.rating_shrinkage),
             vocabulary_digest=preparation.vocabulary.digest(),
             item_columns=sorted(statistics.columns),
             neighbour_tables=sorted(statistics.neighbours),
             metrics=stages.metrics,
+            run_digest=config.digest(preparation.digest()),
+            training_seconds=round(stages.seconds, 1),
             files={},
         )
 
-    def _ranker_section(self) -> RankerSection:
+    def _ranker_section(self, network: RankerNetwork) -> RankerSection:
         ranker = self._config.ranker
         return RankerSection(
-            model=ranker.model, config=ranker.model_dump(mode="json"), features=list(self._config.ranker_features)
+            model=ranker.model,
+            config=ranker.model_dump(mode="json"),
+            features=list(self._config.ranker_features),
+            parameters=_parameters(network),
+        )
+
+    def _source_section(self, config: RetrieverConfig) -> SourceSection:
+        network = self._stages.encoders.get(config.source_name)
+        return SourceSection(
+            name=config.source_name,
+            model=config.model,
+            kind=config.kind,
+            config=config.model_dump(mode="json"),
+            depth=config.depth,
+            parameters=0 if network is None else _parameters(network),
         )
 
     def _data(self) -> DataSection:
@@ -133,14 +163,8 @@ def _encoded(network: UserEncoder) -> EncodedSource:
     return EncodedSource(export_encoder(network), vectors, VectorIndex.build(vectors.outputs))
 
 
-def _section(config: RetrieverConfig) -> SourceSection:
-    return SourceSection(
-        name=config.source_name,
-        model=config.model,
-        kind=config.kind,
-        config=config.model_dump(mode="json"),
-        depth=config.depth,
-    )
+def _parameters(network: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
 
 
 def _git_revision() -> str:

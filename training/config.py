@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from collections.abc import Iterable, Mapping
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -108,7 +109,7 @@ def load_config(files: Iterable[Path], overrides: Mapping[str, str] | None = Non
     """Merge TOML files, then `section.key -> value` overrides; raises ConfigError naming the key that is wrong."""
     merged: dict[str, Any] = {}
     for path in files:
-        _merge(merged, _read_toml(path))
+        _merge(merged, read_toml(path))
     for key, text in (overrides or {}).items():
         _merge(merged, _nested(key.split("."), _parse_value(key, text)))
     try:
@@ -132,7 +133,8 @@ def _keys_beside(place: tuple[int | str, ...]) -> list[str]:
     return sorted(section.model_fields)
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Traversable) -> dict[str, Any]:
+    """Read a TOML file; raises ConfigError if that cannot be done."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -25,8 +25,8 @@ def curves_json(points: Sequence[CurvePoint]) -> bytes:
     return json.dumps([asdict(point) for point in points], indent=1).encode()
 
 
-def curves_png(points: Sequence[CurvePoint]) -> bytes:
-    """Draw loss and validation NDCG@10 of each stage over its epochs."""
+def curves_png(points: Sequence[CurvePoint], metric: str) -> bytes:
+    """Draw loss and a validation metric of each stage over its epochs."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
@@ -39,10 +39,9 @@ def curves_png(points: Sequence[CurvePoint]) -> bytes:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         measured = [point for point in own if point.metrics]
         right = axes.twinx()
-        right.plot(
-            [point.epoch for point in measured], [point.metrics["NDCG@10"] for point in measured], marker="o", ms=3
-        )
-        right.set_ylabel("validation NDCG@10", color="tab:blue")
+        shown = metric if all(metric in point.metrics for point in measured) else "RMSE"
+        right.plot([point.epoch for point in measured], [point.metrics[shown] for point in measured], marker="o", ms=3)
+        right.set_ylabel(f"validation {shown}", color="tab:blue")
     encoded = io.BytesIO()
     figure.savefig(encoded, format="png", dpi=110)
     return encoded.getvalue()

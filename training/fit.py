@@ -19,6 +19,7 @@ from training.stage_config import StageConfig
 
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
 ERRORS = ("RMSE", "MAE")
+Watch = Callable[[str, int, Mapping[str, float]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Stage:
     metric: str
     randomness: Randomness
     checkpoint: Checkpoint | None = None
+    watch: Watch | None = None
 
 
 class _Best(Generic[NetworkT]):
@@ -92,6 +94,8 @@ def fit(
             progress.advance(loss, metrics)
             if metrics:
                 best.note(optimiser.average, metrics)
+            if metrics and stage.watch is not None:
+                stage.watch(stage.name, epoch, metrics)
             if stage.checkpoint is not None and (epoch == epochs or stage.checkpoint.is_due()):
                 _save(stage, stage.checkpoint, optimiser, best, curve)
     return TrainedStage(best.network, curve)

@@ -44,6 +44,11 @@ class Interactions:
         return cls(vocabulary, tuple(users["user_id"]), columns, ratings)
 
     @property
+    def popularity(self) -> Floats:
+        """The number of events of each item [N]."""
+        return np.bincount(self.columns.item_index, minlength=len(self.vocabulary)).astype(np.float32)
+
+    @property
     def has_ratings(self) -> bool:
         """Whether any event carries a rating."""
         return not bool(np.isnan(self.ratings).all())

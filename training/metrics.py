@@ -84,7 +84,8 @@ def popularity_bias(recommended: Values, owned: Values) -> float:
     """Return how many times as popular as what users have is what they are recommended; 1 is unbiased.
 
     Both are [U], the mean popularity of each user's list and of each user's history. The ratio of their means is 1 plus
-    the delta GAP of Abdollahpouri et al. (2019). NaN if no user has both.
+    the delta GAP of Abdollahpouri et al. (2019). NaN if no user has both or
+    no item of theirs has an event.
     """
     both = ~(np.isnan(recommended) | np.isnan(owned))
     held = owned[both].sum()

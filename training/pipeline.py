@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ from training.checkpoint import Checkpoint
 from training.config import TrainingConfig
 from training.curve import CurvePoint
 from training.evaluation import Evaluation
-from training.fit import Stage
+from training.fit import Stage, Watch
 from training.interactions import Interactions
 from training.item_statistics import ItemStatistics
 from training.preparation import Preparation
@@ -50,8 +51,10 @@ class _Lesson:
 class Pipeline:
     """Trains sources and a ranker and writes the bundle. `say` is told what a person should know."""
 
-    def __init__(self, preparation: Preparation, config: TrainingConfig, say: Say) -> None:
+    def __init__(self, preparation: Preparation, config: TrainingConfig, say: Say, watch: Watch | None = None) -> None:
+        """Take the data; `watch` is told of each validation and may stop the run by raising."""
         self._say = say
+        self._watch = watch
         self._preparation = preparation
         self._config = _within_reach(config, len(preparation.vocabulary), say)
         split = preparation.split
@@ -62,14 +65,23 @@ class Pipeline:
 
     def run(self, folder: Path, checkpoint: Checkpoint | None = None) -> Bundle:
         """Train, export, prove and publish; the folder appears only when all of it is done."""
-        torch.set_num_threads(self._config.threads or max((os.cpu_count() or 1) // 2, 1))
-        statistics = ItemStatistics.of(self._interactions, self._interactions.columns, self._config)
-        encoders, ranker = self._train(statistics, checkpoint)
-        stages = TrainedStages(encoders, ranker, self._metrics, self._curve)
-        bundle = Assembly(self._preparation, self._config, statistics).bundle(stages).save(folder)
+        stages = self.train(checkpoint)
+        bundle = self.publish(stages, folder)
         if checkpoint is not None:
             checkpoint.remove()
         return bundle
+
+    def publish(self, stages: TrainedStages, folder: Path) -> Bundle:
+        """Export trained stages, prove them, and write the bundle."""
+        return Assembly(self._preparation, self._config, stages).bundle().save(folder)
+
+    def train(self, checkpoint: Checkpoint | None = None) -> TrainedStages:
+        """Train all stages; what validation measured of them is in the metrics."""
+        torch.set_num_threads(self._config.threads or max((os.cpu_count() or 1) // 2, 1))
+        started = time.perf_counter()
+        statistics = ItemStatistics.of(self._interactions, self._interactions.columns, self._config)
+        encoders, ranker = self._train(statistics, checkpoint)
+        return TrainedStages(statistics, encoders, ranker, self._metrics, self._curve, time.perf_counter() - started)
 
     def _train(
         self, statistics: ItemStatistics, checkpoint: Checkpoint | None
@@ -148,7 +160,7 @@ class Pipeline:
         return trained.network
 
     def _stage(self, name: str, checkpoint: Checkpoint | None) -> Stage:
-        return Stage(name, self._config.metric, Randomness(self._config.seed, name), checkpoint)
+        return Stage(name, self._config.metric, Randomness(self._config.seed, name), checkpoint, self._watch)
 
     def _training(self, config: RetrieverConfig) -> RetrieverTraining:
         return RetrieverTraining(self._config, config, self._preparation.window, self._interactions)

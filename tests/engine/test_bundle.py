@@ -15,6 +15,19 @@ from engine.bundle import Bundle
 from engine.errors import BundleError, ConfigError
 from engine.probe import Probe
 
+EVERY_KIND_OF_FILE = [
+    "sasrec_encoder.onnx",
+    "sasrec_index.faiss",
+    "sasrec_inputs.npy",
+    "sasrec_outputs.npy",
+    "ease_neighbours.npy",
+    "cooccurrence_weights.npy",
+    "ranker.onnx",
+    "manifest.json",
+    "probe.json",
+    "vocabulary.json",
+]
+
 
 def test_an_opened_bundle_recomputes_its_probe(opened: Bundle) -> None:
     assert len(opened.probe.cases) >= 40
@@ -33,7 +46,9 @@ def test_the_manifest_tells_what_a_reader_wants_to_know(opened: Bundle) -> None:
     manifest = opened.manifest
     assert manifest.data.name == "ring"
     assert manifest.data.items == len(opened.items) == 24
-    assert manifest.retriever.config["network"]["width"] == 16
+    (source,) = manifest.sources
+    assert (source.name, source.model, source.kind, source.depth) == ("sasrec", "sasrec", "network", 200)
+    assert source.config["network"]["width"] == 16
     assert manifest.ratings is not None
     assert {"torch", "onnxruntime", "faiss-cpu"} <= manifest.libraries.keys()
     assert {"curves.png", "curves.json", "cleaning_all.json"} <= manifest.files.keys()
@@ -73,7 +88,7 @@ def test_one_flipped_byte_anywhere_is_noticed(tiny_bundle: Path, tmp_path: Path,
         Bundle.open(copy)
 
 
-@pytest.mark.parametrize("name", ["encoder.onnx", "index.faiss", "manifest.json", "probe.json", "vocabulary.json"])
+@pytest.mark.parametrize("name", EVERY_KIND_OF_FILE)
 def test_a_truncated_or_missing_file_is_named(tiny_bundle: Path, tmp_path: Path, name: str) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(tiny_bundle, copy)

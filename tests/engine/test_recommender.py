@@ -13,8 +13,10 @@ from engine.bundle import Bundle
 from engine.errors import QueryError
 from engine.events import Event, History
 from engine.index import VectorIndex
+from engine.item_vectors import ItemVectors
 from engine.items import ItemTable
 from engine.recommender import Query, Recommendation, Recommender
+from engine.vector_source import VectorSource
 from engine.window import HistoryBatch, HistoryWindow
 
 RING = 24
@@ -79,7 +81,7 @@ def test_more_queries_than_one_batch(recommender: Recommender) -> None:
 def test_who_is_not_known_gets_what_is_popular(recommender: Recommender, stranger: History) -> None:
     answer = recommender.recommend([Query(stranger, 5)])[0]
     assert answer.source == "popular"
-    assert {item.reason for item in answer.items} == {"popular"}
+    assert {item.reason for item in answer.items} == {("popular",)}
     counts = recommender.items.columns["popularity"]
     chosen = [counts[recommender.items.vocabulary.index_of(item)] for item in ids(answer)]
     assert chosen == sorted(counts, reverse=True)[:5]
@@ -112,11 +114,11 @@ def test_n_is_bounded(n: int) -> None:
         Query(History(), n)
 
 
-def test_user_vectors_times_item_vectors_is_the_retrieval_score(recommender: Recommender) -> None:
+def test_user_vectors_times_item_vectors_is_the_retrieval_score(recommender: Recommender, opened: Bundle) -> None:
     known = history([3, 4, 5])
     vector = recommender.user_vectors([known, History()])
     assert not vector[1].any()
-    scores = recommender.items.output_vectors @ vector[0]
+    scores = opened.encoded["sasrec"].vectors.outputs @ vector[0]
     best = recommender.without_ranker().recommend([Query(known, 1)])[0].items[0]
     unseen = np.delete(scores, [recommender.items.vocabulary.index_of(item) for item in known.seen()])
     assert best.score == pytest.approx(unseen.max(), abs=1e-4)
@@ -129,20 +131,32 @@ class MeanEncoder:
         return (batch.vectors.sum(1) / np.maximum(batch.lengths, 1)[:, None]).astype(np.float32)
 
 
+Build = Callable[[int], Recommender]
+
+
 @pytest.fixture(scope="module")
-def build(items: ItemTable, index: VectorIndex) -> Callable[[int], Recommender]:
-    return lambda depth: Recommender(items, HistoryWindow(), MeanEncoder(), index, retriever_name="mean", depth=depth)
+def build(items: ItemTable, vectors: ItemVectors, index: VectorIndex) -> Build:
+    return lambda depth: Recommender(
+        items, HistoryWindow(), [VectorSource("mean", vectors, MeanEncoder(), index, depth)]
+    )
 
 
 @settings(max_examples=50, deadline=None)
 @given(data=st.data())
-def test_retrieval_is_the_exact_order(
-    build: Callable[[int], Recommender], items: ItemTable, data: st.DataObject
-) -> None:
+def test_retrieval_is_the_exact_order(build: Build, vectors: ItemVectors, data: st.DataObject) -> None:
     seen = data.draw(st.lists(st.sampled_from("01234567"), min_size=1, max_size=6, unique=True))
     known = History(tuple(Event("u", item, "rating", 3.0, float(step)) for step, item in enumerate(seen)))
-    answer = build(data.draw(st.integers(1, 8))).recommend([Query(known, 8 - len(seen))])[0]
-    scores = items.output_vectors @ items.input_vectors[[int(item) for item in seen]].mean(0)
+    n = data.draw(st.integers(8 - len(seen), 30))
+    answer = build(data.draw(st.integers(1, 8))).recommend([Query(known, n)])[0]
+    scores = vectors.outputs @ vectors.inputs[[int(item) for item in seen]].mean(0)
     expected = [str(item) for item in np.argsort(-scores, kind="stable") if str(item) not in seen]
     assert ids(answer) == expected
     assert answer.source == "retrieval"
+    assert {item.reason for item in answer.items} == {("mean",)}
+
+
+def test_the_retrieved_scores_are_products(build: Build, vectors: ItemVectors) -> None:
+    known = History((Event("u", "3", "rating", 3.0, 0.0),))
+    answer = build(8).recommend([Query(known, 7)])[0]
+    products = vectors.outputs @ vectors.inputs[3]
+    assert [item.score for item in answer.items] == pytest.approx([products[int(item)] for item in ids(answer)])

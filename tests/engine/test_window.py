@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from engine.errors import DataError
 from engine.events import Event, History
+from engine.item_vectors import ItemVectors
 from engine.items import ItemTable
-from engine.window import HistoryColumns, HistoryWindow, offsets_of
+from engine.window import HistoryBatch, HistoryColumns, HistoryWindow, offsets_of
 
 ROOT = Path(__file__).parents[2]
 WINDOW = HistoryWindow(max_length=5)
@@ -33,11 +34,15 @@ def test_rows_are_right_padded_newest_last(items: ItemTable) -> None:
     assert rows.ages.tolist() == [[1, 0, 0, 0, 0], [4, 3, 2, 1, 0]]
 
 
-def test_padding_is_zero_vectors(items: ItemTable) -> None:
-    batch = WINDOW.batch(WINDOW.columns([history("1"), history("1", "2")], items), items)
+def batch_of(histories: list[History], items: ItemTable, vectors: ItemVectors) -> HistoryBatch:
+    return vectors.batch(WINDOW.newest(WINDOW.columns(histories, items), items.vocabulary.padding_index))
+
+
+def test_padding_is_zero_vectors(items: ItemTable, vectors: ItemVectors) -> None:
+    batch = batch_of([history("1"), history("1", "2")], items, vectors)
     assert batch.vectors.shape == (2, 2, 4)
     assert not batch.vectors[0, 1].any()
-    np.testing.assert_array_equal(batch.vectors[0, 0], items.input_vectors[1])
+    np.testing.assert_array_equal(batch.vectors[0, 0], vectors.inputs[1])
 
 
 def test_unknown_items_are_left_out_and_empty_histories_stay(items: ItemTable) -> None:
@@ -48,10 +53,21 @@ def test_unknown_items_are_left_out_and_empty_histories_stay(items: ItemTable) -
     assert rows.indices.tolist() == [[8, 8], [1, 2], [8, 8]]
 
 
-def test_a_batch_of_empty_histories_has_a_shape(items: ItemTable) -> None:
-    batch = WINDOW.batch(WINDOW.columns([History(), History()], items), items)
+def test_a_batch_of_empty_histories_has_a_shape(items: ItemTable, vectors: ItemVectors) -> None:
+    batch = batch_of([History(), History()], items, vectors)
     assert batch.vectors.shape == (2, 1, 4)
     assert batch.lengths.tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("count", [1, 3, 5, 9])
+def test_a_cut_is_what_a_smaller_window_gives(items: ItemTable, count: int) -> None:
+    columns = WINDOW.columns([history("1", "2"), History(), history(*"12345670")], items)
+    cut = WINDOW.newest(columns, 8).cut(count, 8)
+    wanted = HistoryWindow(max_length=min(count, 5)).newest(columns, 8)
+    for name in ("indices", "values", "ages", "lengths"):
+        np.testing.assert_array_equal(getattr(cut, name), getattr(wanted, name))
+        assert getattr(cut, name).dtype == getattr(wanted, name).dtype
+    np.testing.assert_array_equal(WINDOW.newest(columns, 8).newest(count, 8), wanted.indices)
 
 
 @given(rating=st.floats(-1e6, 1e6))

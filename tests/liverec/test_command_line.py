@@ -25,7 +25,7 @@ QUICK = [
     "--set=retriever.learning_rate=0.02",
     "--set=retriever.events_per_batch=200",
     "--set=retriever.averaging=0.9",
-    "--set=ranker.first_epochs=6",
+    "--set=retriever.first_epochs=6",
     "--set=ranker.epochs=1",
     "--set=ranker.keep=always",
     "--set=ranker.held_out=3",
@@ -191,10 +191,10 @@ def test_bad_arguments_are_named(
 def test_a_damaged_bundle_is_not_served(tiny_bundle: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(tiny_bundle, copy)
-    content = bytearray((copy / "encoder.onnx").read_bytes())
+    content = bytearray((copy / "sasrec_encoder.onnx").read_bytes())
     content[100] ^= 1
-    (copy / "encoder.onnx").write_bytes(content)
-    check_refusal(serve("--bundle", copy, LIVEREC_VAR=str(tmp_path / "v")), "encoder.onnx is damaged")
+    (copy / "sasrec_encoder.onnx").write_bytes(content)
+    check_refusal(serve("--bundle", copy, LIVEREC_VAR=str(tmp_path / "v")), "sasrec_encoder.onnx is damaged")
 
 
 @pytest.mark.parametrize(

@@ -149,7 +149,7 @@ def test_the_popular_list_is_the_least_novel() -> None:
 
 
 def test_diversity_is_one_minus_the_mean_cosine_of_the_pairs() -> None:
-    vectors = np.array([[1, 0], [2, 0], [0, 3], [-1, 0], [0, 0]], dtype=np.float32)
+    vectors = np.array([[1, 0], [2, 0], [0, 3], [-1, 0], [0, 0], [1, 1]], dtype=np.float32)
     lists = np.array([[0, 1, -1], [0, 2, -1], [0, 3, -1], [0, 1, 2], [0, 4, -1], [0, -1, -1], [-1, -1, -1]])
     expected = [0, 1, 2, 1 - 1 / 3, 1, np.nan, np.nan]
     np.testing.assert_allclose(intra_list_diversity(lists, vectors), expected, atol=1e-12)

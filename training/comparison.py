@@ -1,0 +1,189 @@
+"""Comparison: several configs trained on one split, measured on its test events, in one table and one picture."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from engine.atomic import write_atomically
+from engine.bundle import Bundle
+from engine.errors import ConfigError, DataError
+from engine.recommender import Query, Recommender
+from training.baselines import baseline_lists
+from training.checkpoint import Checkpoint
+from training.config import TrainingConfig
+from training.dataset import Dataset
+from training.evaluation import Catalogue, Evaluation, Examination
+from training.interactions import Interactions
+from training.pipeline import Pipeline, Say
+from training.preparation import Preparation
+from training.significance import paired_comparison
+
+TIMED_REQUESTS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """One row: what was measured, and what it costs. Baselines cost nothing that is worth a number."""
+
+    label: str
+    examination: Examination
+    seconds: float | None = None
+    parameters: int | None = None
+    bytes: int | None = None
+    microseconds: float | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the row ready for JSON."""
+        costs = ("seconds", "parameters", "bytes", "microseconds")
+        return {name: getattr(self, name) for name in costs} | self.examination.as_dict()
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Rows of one data set; `metric` decides which is best."""
+
+    name: str
+    metric: str
+    contenders: Sequence[Contender]
+
+    @property
+    def best(self) -> Contender:
+        """The row with the highest metric."""
+        return max(self.contenders, key=lambda each: each.examination.means[self.metric])
+
+    def p_values(self) -> dict[str, float]:
+        """Return for each row how likely chance alone sets it so far from the best (paired over users)."""
+        best = self.best.examination.per_user[self.metric]
+        return {
+            each.label: paired_comparison(best, each.examination.per_user[self.metric]).p_value
+            for each in self.contenders
+        }
+
+    def save(self, folder: Path) -> None:
+        """Write comparison.json and comparison.png."""
+        p_values = self.p_values()
+        rows = {each.label: each.as_dict() | {"p_value": p_values[each.label]} for each in self.contenders}
+        content = {"data": self.name, "metric": self.metric, "best": self.best.label, "rows": rows}
+        write_atomically(folder / "comparison.json", json.dumps(content, indent=1).encode())
+        write_atomically(folder / "comparison.png", self.picture())
+
+    def picture(self) -> bytes:
+        """Draw the metric of each row with its 95 % interval, and what a request costs beside it."""
+        from matplotlib.figure import Figure
+
+        rows = sorted(self.contenders, key=lambda each: each.examination.means[self.metric])
+        labels = [each.label for each in rows]
+        means = [each.examination.means[self.metric] for each in rows]
+        intervals = [each.examination.intervals[self.metric] for each in rows]
+        figure = Figure(figsize=(10, 1.2 + 0.34 * len(rows)), layout="constrained")
+        quality, cost = figure.subplots(1, 2, sharey=True, width_ratios=(2, 1))
+        spread = [[mean - low for mean, (low, _) in zip(means, intervals, strict=True)]]
+        spread.append([high - mean for mean, (_, high) in zip(means, intervals, strict=True)])
+        quality.barh(labels, means, xerr=spread, color="tab:blue", alpha=0.8, ecolor="0.3", capsize=2)
+        quality.set_xlabel(f"test {self.metric}, with 95 % intervals")
+        cost.barh(labels, [each.microseconds or 0.0 for each in rows], color="tab:orange", alpha=0.8)
+        cost.set_xlabel("microseconds a request")
+        encoded = io.BytesIO()
+        figure.savefig(encoded, format="png", dpi=110)
+        return encoded.getvalue()
+
+
+def compare(dataset: Dataset, configs: Mapping[str, TrainingConfig], folder: Path, say: Say) -> Comparison:
+    """Train each config into folder/label, unless that bundle stands already, and measure all on the same test events.
+
+    Raises ConfigError if a bundle there is of another config, DataError if the configs cut the data differently.
+    """
+    metric, digests, rows = _metric(configs), set[str](), list[Contender]()
+    for label, config in configs.items():
+        preparation = Preparation.of(dataset, config)
+        digests.add(preparation.digest())
+        if len(digests) > 1:
+            raise DataError(f"{label} cleans or splits {dataset.name} differently; give all configs the same rules")
+        say(f"{label}:")
+        bundle = _bundle(preparation, config, folder / label, say)
+        if not rows:
+            rows += _baselines(preparation, config)
+        rows.append(_contender(label, bundle, preparation, folder / label))
+    return Comparison(dataset.name, metric, rows)
+
+
+def contender(label: str, bundle: Bundle, recommender: Recommender, test: Evaluation, size: int) -> Contender:
+    """Measure one recommender of a bundle that takes `size` bytes on disk."""
+    manifest = bundle.manifest
+    parameters = sum(source.parameters for source in manifest.sources)
+    return Contender(
+        label,
+        test.examine(recommender, _catalogue(bundle)),
+        seconds=manifest.training_seconds,
+        parameters=parameters + (manifest.ranker.parameters if manifest.ranker else 0),
+        bytes=size,
+        microseconds=_microseconds(recommender, test),
+    )
+
+
+def _metric(configs: Mapping[str, TrainingConfig]) -> str:
+    metrics = {config.metric for config in configs.values()}
+    if len(metrics) != 1:
+        raise ConfigError(f"the configs name different metrics {sorted(metrics)}; one must decide")
+    return metrics.pop()
+
+
+def _bundle(preparation: Preparation, config: TrainingConfig, folder: Path, say: Say) -> Bundle:
+    digest = config.digest(preparation.digest())
+    if folder.exists():
+        opened = Bundle.open(folder)
+        if opened.manifest.run_digest != digest:
+            raise ConfigError(
+                f"{folder} is a bundle of other data or another config; delete it, or choose another --out"
+            )
+        say(f"{folder} stands already")
+        return opened
+    return Pipeline(preparation, config, say).run(
+        folder, Checkpoint(folder.with_name(f"{folder.name}.checkpoint"), digest)
+    )
+
+
+def _contender(label: str, bundle: Bundle, preparation: Preparation, folder: Path) -> Contender:
+    test = _test(preparation)
+    size = sum(path.stat().st_size for path in folder.iterdir())
+    return contender(label, bundle, bundle.recommender(), test, size)
+
+
+def _baselines(preparation: Preparation, config: TrainingConfig) -> list[Contender]:
+    test, valid = _test(preparation), Evaluation.of(preparation.split.train, preparation.split.valid)
+    interactions = Interactions.of(preparation.split.train, preparation.vocabulary, preparation.window)
+    catalogue = Catalogue(preparation.vocabulary, interactions.popularity)
+    lists = baseline_lists(test, valid, interactions, config)
+    return [Contender(label, test.examine_lists(each, catalogue)) for label, each in lists.items()]
+
+
+def _test(preparation: Preparation) -> Evaluation:
+    test = Evaluation.of(preparation.known, preparation.split.test)
+    if not len(test):
+        raise DataError(f"{preparation.name} leaves no test events to measure on")
+    return test
+
+
+def _catalogue(bundle: Bundle) -> Catalogue:
+    first = bundle.encoded.get(bundle.manifest.sources[0].name)
+    # The last dimension is a bias, which says nothing of what an item is like.
+    vectors = None if first is None else first.vectors.outputs[:, :-1]
+    return Catalogue(bundle.items.vocabulary, bundle.items.columns["popularity"], vectors)
+
+
+def _microseconds(recommender: Recommender, test: Evaluation) -> float:
+    """Return the median time of one answer of ten items, for one user at a time."""
+    took = []
+    ask: Callable[[Query], object] = lambda query: recommender.recommend([query])  # noqa: E731
+    for history in test.histories[:TIMED_REQUESTS]:
+        started = time.perf_counter()
+        ask(Query(history))
+        took.append(time.perf_counter() - started)
+    return round(median(took) * 1e6, 1)
