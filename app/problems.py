@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
 
-from engine.errors import ConflictError, DataError, LiverecError, QueryError, StoreError
+from engine.errors import ConflictError, DataError, LiverecError, QueryError, StoreError, UnsupportedError
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = "1"
@@ -19,6 +19,7 @@ STATUS: dict[type[LiverecError], HTTPStatus] = {
     QueryError: HTTPStatus.UNPROCESSABLE_ENTITY,
     DataError: HTTPStatus.UNPROCESSABLE_ENTITY,
     ConflictError: HTTPStatus.CONFLICT,
+    UnsupportedError: HTTPStatus.CONFLICT,
     StoreError: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 

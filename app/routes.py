@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from starlette.background import BackgroundTask
 
 from app.answer import Answer
+from app.prediction import PredictionAnswer, PredictionRequest
 from app.problems import MEDIA_TYPE, validation_problem
 from app.rating import ExternalId, Rating, RatingReceipt, parse_ratings
 from app.serving import Serving
@@ -99,6 +100,23 @@ async def rate(
     receipt = await serving.rate(_with_key(ratings, idempotency_key))
     serving.metrics.seconds.labels("rate").observe(time.perf_counter() - started)
     return Response(receipt.model_dump_json(), media_type=JSON)
+
+
+@router.post(
+    "/predict",
+    response_model=PredictionAnswer,
+    responses={
+        409: {"description": "The bundle was trained on data without ratings", **PROBLEM},
+        422: {"description": "The question is malformed", **PROBLEM},
+    },
+    tags=["recommend"],
+)
+async def predict(serving: Service, question: PredictionRequest) -> PredictionAnswer:
+    """How a user would rate up to 1,000 items, from the history as it is now; any user, known or not."""
+    started = time.perf_counter()
+    answer = await serving.predict(question)
+    serving.metrics.seconds.labels("predict").observe(time.perf_counter() - started)
+    return answer
 
 
 @router.head("/health/live", include_in_schema=False)

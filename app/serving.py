@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 from app.answer import encode_answer, timed
 from app.metrics import Metrics
+from app.prediction import PredictedItem, PredictionAnswer, PredictionRequest
 from app.rating import Rating, RatingReceipt
 from app.settings import Settings
 from app.store import Outcome, Store, Written
 from engine.bundle import Bundle
-from engine.errors import ConflictError, StoreError
+from engine.errors import ConflictError, StoreError, UnsupportedError
 from engine.events import Event, History
 from engine.recommender import Query, Recommender
 
@@ -57,6 +58,30 @@ class Serving:
         self.metrics.answers.labels(recommendation.source, "miss", "").inc()
         keep = encoded if self._settings.cache_seconds else None
         return Served(timed(encoded, time.perf_counter() - started), "miss", state.version, field, keep)
+
+    async def predict(self, request: PredictionRequest) -> PredictionAnswer:
+        """Predict ratings from the history as it is now; raises UnsupportedError if the bundle cannot."""
+        ratings, vocabulary = self._recommender.ratings, self._recommender.items.vocabulary
+        if ratings is None:
+            raise UnsupportedError("the bundle was trained on data without ratings; train one on data with ratings")
+        history, version, degraded = History(), None, None
+        try:
+            state = await self.store.read(request.user_id, "")
+            history, version = state.history, state.version
+        except StoreError:
+            degraded = STORE_UNREACHABLE
+        indices = vocabulary.indices_of(request.items)
+        predicted = zip(request.items, ratings.predict(history, indices), indices, strict=True)
+        return PredictionAnswer(
+            user_id=request.user_id,
+            model_version=self.model_version,
+            history_version=version,
+            degraded=degraded,
+            items=[
+                PredictedItem(item_id=item_id, predicted_rating=round(float(rating), 2), known=bool(index >= 0))
+                for item_id, rating, index in predicted
+            ],
+        )
 
     async def keep(self, user_id: str, served: Served) -> None:
         """Cache an answer; that it could not be cached is counted and harms nobody."""

@@ -1,9 +1,9 @@
-"""How good the answers are: train, recommend through the served path, and score beside popularity and EASE.
+"""How good the answers are: train, recommend through the served path, and score beside the baselines.
 
-    python benchmarks/quality.py [--data ml-100k | FOLDER] [--seeds 1 2 3] [--judge PATH/judge.py]
+    python benchmarks/quality.py [--data ml-100k | FOLDER] [--config TOML ...] [--seeds 1 2 3] [--judge PATH/judge.py]
 
-With --judge and a folder with a given split, an independent scorer reads the prediction files too, and any difference
-from our own metrics is an error.
+Without --config, benchmarks/configs/<name of the data>.toml is used if it is there. With --judge and a folder with a
+given split, an independent scorer reads the prediction files too, and any difference from our own metrics is an error.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from statistics import mean
 
 import result
 
-SHOWN = ("NDCG@10", "HR@10")
+CONFIGS = Path(__file__).parent / "configs"
+RETRIEVED, RERANKED = ", retrieved", ", reranked"
 
 
 def liverec(*arguments: object) -> None:
@@ -34,60 +35,74 @@ def judged(judge: Path, data: Path, bundle: Path, work: Path, *options: str) -> 
     return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
-def one_seed(seed: int, data: str, judge: Path | None) -> dict[str, dict[str, float]]:
+def one_seed(seed: int, options: argparse.Namespace, configs: list[object]) -> dict[str, dict[str, float]]:
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
+        bundle = work / "b"
         started = time.perf_counter()
-        liverec("train", "--data", data, "--out", work / "b", "--set", f"seed={seed}")
+        liverec("train", "--data", options.data, "--out", bundle, *configs, "--set", f"seed={seed}")
         seconds = time.perf_counter() - started
-        same = ("--data", data, "--bundle", work / "b", "--set", f"seed={seed}", "--out", work / "table.json")
-        liverec("evaluate", *same)
+        same = ("--data", options.data, "--bundle", bundle, *configs, "--set", f"seed={seed}")
+        liverec("evaluate", *same, "--out", work / "table.json")
         rows = json.loads((work / "table.json").read_text())
         rows["training"] = {"seconds": round(seconds, 1)}
-        if judge:
-            for label, options in (("sasrec, retrieved", ["--retrieved"]), ("ncf, reranked", [])):
-                if label in rows:
-                    compare(rows[label], judged(judge, Path(data), work / "b", work, *options))
+        if options.judge:
+            for label in rows:
+                if label.endswith((RETRIEVED, RERANKED)):
+                    only = ["--retrieved"] if label.endswith(RETRIEVED) else []
+                    compare(
+                        rows[label], judged(options.judge, Path(options.data), bundle, work, *only), options.metrics
+                    )
         return rows
 
 
-def compare(ours: dict[str, float], theirs: dict[str, float]) -> None:
-    for name in SHOWN:
+def compare(ours: dict[str, float], theirs: dict[str, float], metrics: list[str]) -> None:
+    for name in metrics:
         if abs(ours[name] - theirs[name]) > 1e-4:
             sys.exit(f"{name}: we measure {ours[name]}, the judge {theirs[name]}")
 
 
-def summary(runs: list[dict[str, dict[str, float]]]) -> dict[str, dict[str, object]]:
+def summary(runs: list[dict[str, dict[str, float]]], metrics: list[str]) -> dict[str, dict[str, object]]:
     rows: dict[str, dict[str, object]] = {}
     for label in runs[0]:
-        names = ("seconds",) if label == "training" else SHOWN
-        rows[label] = {
-            name: round(mean(run[label][name] for run in runs), 4) for name in names if name in runs[0][label]
-        }
-    gains = [
-        run["ncf, reranked"]["NDCG@10"] / run["sasrec, retrieved"]["NDCG@10"] for run in runs if "ncf, reranked" in run
-    ]
+        names = ["seconds"] if label == "training" else metrics
+        rows[label] = {name: round(mean(run[label][name] for run in runs), 4) for name in names}
+    gains = [gain for run in runs if (gain := gained(run, metrics[0]))]
     if gains:
         rows["reranked / retrieved"] = {
-            "NDCG@10": round(mean(gains), 3),
+            metrics[0]: round(mean(gains), 3),
             "each seed": [round(gain, 3) for gain in gains],
         }
-        over = mean(run["ncf, reranked"]["NDCG@10"] / run["EASE"]["NDCG@10"] for run in runs)
-        rows["reranked / EASE"] = {"NDCG@10": round(over, 3)}
     return rows
+
+
+def gained(run: dict[str, dict[str, float]], metric: str) -> float | None:
+    reranked = next((row for label, row in run.items() if label.endswith(RERANKED)), None)
+    retrieved = next(row for label, row in run.items() if label.endswith(RETRIEVED))
+    return reranked[metric] / retrieved[metric] if reranked else None
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="ml-100k")
+    parser.add_argument("--config", type=Path, action="append")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--metrics", nargs="+", default=["NDCG@10", "HR@10"])
     parser.add_argument("--judge", type=Path)
     options = parser.parse_args()
-    runs = [one_seed(seed, options.data, options.judge) for seed in options.seeds]
     name = Path(options.data).name
+    own = CONFIGS / f"{name}.toml"
+    chosen = options.config or ([own] if own.exists() else [])
+    configs = [word for path in chosen for word in ("--config", path)]
+    runs = [one_seed(seed, options, configs) for seed in options.seeds]
     command = f"python benchmarks/quality.py --data {name} --seeds {' '.join(map(str, options.seeds))}"
-    facts = {"data": name, "seeds": options.seeds, "judged_independently": options.judge is not None}
-    result.write(f"quality-{name}", command, summary(runs), **facts)
+    facts = {
+        "data": name,
+        "config": [path.name for path in chosen],
+        "seeds": options.seeds,
+        "judged_independently": options.judge is not None,
+    }
+    result.write(f"quality-{name}", command, summary(runs, options.metrics), **facts)
 
 
 if __name__ == "__main__":

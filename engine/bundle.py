@@ -23,7 +23,7 @@ from engine.neighbours import NeighbourTable
 from engine.popularity_source import PopularitySource
 from engine.probe import Probe
 from engine.ranking import NetworkRanker
-from engine.ratings import RatingPredictor
+from engine.ratings import BiasRatings, NetworkRatings, RatingPredictor
 from engine.recommender import Recommender
 from engine.runtime import Network
 from engine.source import Source
@@ -42,16 +42,17 @@ OUTPUT_VECTORS = "{}_outputs.npy"
 INDEX = "{}_index.faiss"
 ENCODER = "{}_encoder.onnx"
 RANKER = "ranker.onnx"
+RATINGS = "ratings"
 PROBE = "probe.json"
 
 
 @dataclass(frozen=True, slots=True)
-class EncodedSource:
-    """What a trained source consists of: an encoder as ONNX, the item vectors, and the index over them."""
+class EncodedNetwork:
+    """An encoder as ONNX with its item vectors, and the index over them if it is a source."""
 
     encoder: bytes
     vectors: ItemVectors
-    index: VectorIndex
+    index: VectorIndex | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +65,8 @@ class Bundle:
 
     manifest: Manifest
     items: ItemTable
-    encoded: Mapping[str, EncodedSource]
-    """The trained sources, by name."""
+    encoded: Mapping[str, EncodedNetwork]
+    """The networks of the sources by name, and that of the ratings as "ratings"."""
     ranker: bytes | None
     probe: Probe
     attachments: Mapping[str, bytes] = field(default_factory=dict)
@@ -77,16 +78,22 @@ class Bundle:
 
     def recommender(self) -> Recommender:
         """Return the recommender of this bundle."""
-        manifest = self.manifest
-        ratings, ranker = None, None
-        if manifest.ratings:
-            mean, shrinkage = manifest.ratings.mean, manifest.ratings.shrinkage
-            ratings = RatingPredictor(self.items, mean, manifest.window.rating_scale, shrinkage)
+        manifest, ranker = self.manifest, None
         if manifest.ranker and self.ranker is not None:
             vectors = self.encoded[manifest.sources[0].name].vectors
             ranker = NetworkRanker(Network(self.ranker, RANKER), manifest.ranker.features, self.items, vectors)
         sources = [self._source(section) for section in manifest.sources]
-        return Recommender(self.items, manifest.window, sources, ranker=ranker, ratings=ratings)
+        return Recommender(self.items, manifest.window, sources, ranker=ranker, ratings=self._ratings())
+
+    def _ratings(self) -> RatingPredictor | None:
+        section, window = self.manifest.ratings, self.manifest.window
+        if section is None:
+            return None
+        biases = BiasRatings(self.items, section.mean, window.rating_scale, section.shrinkage)
+        if not section.has_network:
+            return biases
+        longer = window.model_copy(update={"max_length": section.max_length})
+        return NetworkRatings(self.items, longer, self.encoded[RATINGS].vectors, self._encoder(RATINGS), biases)
 
     def _source(self, section: SourceSection) -> Source:
         if section.kind == "popularity":
@@ -94,8 +101,11 @@ class Bundle:
         if section.kind == "neighbours":
             return NeighbourSource(section.name, self.items.neighbours[section.name], section.depth)
         encoded = self.encoded[section.name]
-        encoder = NetworkEncoder(Network(encoded.encoder, ENCODER.format(section.name)))
-        return VectorSource(section.name, encoded.vectors, encoder, encoded.index, section.depth)
+        index = encoded.index or VectorIndex.build(encoded.vectors.outputs)
+        return VectorSource(section.name, encoded.vectors, self._encoder(section.name), index, section.depth)
+
+    def _encoder(self, name: str) -> NetworkEncoder:
+        return NetworkEncoder(Network(self.encoded[name].encoder, ENCODER.format(name)))
 
     def save(self, folder: Path) -> Bundle:
         """Write the bundle whole or not at all, and return it as it opens again."""
@@ -113,7 +123,7 @@ class Bundle:
         manifest = _read_manifest(folder)
         _check_files(folder, manifest)
         items = _read_items(folder, manifest)
-        encoded = {each.name: _read_source(folder, each.name) for each in manifest.sources if each.kind == "network"}
+        encoded = {name: _read_network(folder, name) for name in _networks(manifest)}
         ranker = (folder / RANKER).read_bytes() if manifest.ranker else None
         probe = Probe.from_json((folder / PROBE).read_bytes())
         return cls(manifest, items, encoded, ranker, probe)
@@ -130,7 +140,8 @@ class Bundle:
         for name, source in self.encoded.items():
             np.save(folder / INPUT_VECTORS.format(name), source.vectors.inputs, allow_pickle=False)
             np.save(folder / OUTPUT_VECTORS.format(name), source.vectors.outputs, allow_pickle=False)
-            source.index.save(folder / INDEX.format(name))
+            if source.index is not None:
+                source.index.save(folder / INDEX.format(name))
             (folder / ENCODER.format(name)).write_bytes(source.encoder)
         if self.ranker is not None:
             (folder / RANKER).write_bytes(self.ranker)
@@ -164,8 +175,9 @@ def _check_files(folder: Path, manifest: Manifest) -> None:
         state = "missing" if strange - present else "not in the manifest"
         raise BundleError(f"{folder / min(strange)} is {state}; copy or train the bundle again")
     needed = {VOCABULARY, METADATA, COLUMNS, PROBE} | ({RANKER} if manifest.ranker else set())
-    trained = [each.name for each in manifest.sources if each.kind == "network"]
-    needed |= {file.format(name) for name in trained for file in (INPUT_VECTORS, OUTPUT_VECTORS, INDEX, ENCODER)}
+    networks = _networks(manifest)
+    needed |= {file.format(name) for name in networks for file in (INPUT_VECTORS, OUTPUT_VECTORS, ENCODER)}
+    needed |= {INDEX.format(name) for name in networks if name != RATINGS}
     needed |= {file.format(name) for name in manifest.neighbour_tables for file in (NEIGHBOURS, NEIGHBOUR_WEIGHTS)}
     if absent := needed - present:
         raise BundleError(f"{folder / min(absent)} is missing; copy or train the bundle again")
@@ -190,14 +202,19 @@ def _read_items(folder: Path, manifest: Manifest) -> ItemTable:
     )
 
 
-def _read_source(folder: Path, name: str) -> EncodedSource:
+def _networks(manifest: Manifest) -> list[str]:
+    names = [each.name for each in manifest.sources if each.kind == "network"]
+    return [*names, RATINGS] if manifest.ratings and manifest.ratings.has_network else names
+
+
+def _read_network(folder: Path, name: str) -> EncodedNetwork:
     inputs, outputs = _load(folder / INPUT_VECTORS.format(name)), _load(folder / OUTPUT_VECTORS.format(name))
-    index = VectorIndex.open(folder / INDEX.format(name))
-    if (len(index), index.width) != outputs.shape:
+    index = VectorIndex.open(folder / INDEX.format(name)) if name != RATINGS else None
+    if index is not None and (len(index), index.width) != outputs.shape:
         raise BundleError(
             f"{INDEX.format(name)} does not fit {OUTPUT_VECTORS.format(name)} {outputs.shape}; train again"
         )
-    return EncodedSource((folder / ENCODER.format(name)).read_bytes(), ItemVectors(inputs, outputs), index)
+    return EncodedNetwork((folder / ENCODER.format(name)).read_bytes(), ItemVectors(inputs, outputs), index)
 
 
 def _read_neighbours(folder: Path, name: str) -> NeighbourTable:

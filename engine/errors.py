@@ -8,6 +8,7 @@ LiverecError
 ├── TrainingError          a training run cannot go on
 ├── QueryError             a request asks for something outside the allowed values
 ├── ConflictError          an event_id came again with another rating
+├── UnsupportedError       the bundle lacks what a request needs
 └── StoreError             the online store is unreachable or refuses to work
 
 Every message names the value that is wrong and what to do about it.
@@ -51,6 +52,10 @@ class QueryError(LiverecError):
 
 class ConflictError(LiverecError):
     """An event_id came a second time with another rating."""
+
+
+class UnsupportedError(LiverecError):
+    """The bundle in service was trained without what a request needs."""
 
 
 class StoreError(LiverecError):

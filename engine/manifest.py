@@ -67,10 +67,22 @@ class RankerSection(Section):
 
 
 class RatingSection(Section):
-    """The rating predictor: mean + item bias + user bias."""
+    """The rating predictor: a network that was trained on ratings, beside mean + item bias + user bias."""
 
     mean: float
     shrinkage: float = Field(gt=0)
+    model: str
+    """The network, or "bias"."""
+    config: dict[str, Any] = Field(default_factory=dict)
+    max_length: int = Field(default=500, ge=1, le=10_000)
+    """How many of the newest rated events the network reads."""
+    parameters: int = Field(default=0, ge=0)
+    """How many numbers the network learned, item vectors included."""
+
+    @property
+    def has_network(self) -> bool:
+        """Whether there is more than biases."""
+        return self.model != "bias"
 
 
 class Manifest(Section):
@@ -101,8 +113,8 @@ class Manifest(Section):
     @model_validator(mode="after")
     def _sources_fit(self) -> Self:
         names = [source.name for source in self.sources]
-        if len(set(names)) < len(names):
-            raise ValueError(f"sources: names are not unique: {names}")
+        if len(set(names)) < len(names) or "ratings" in names:
+            raise ValueError(f"sources: names must be unique, and none of them 'ratings': {names}")
         if tables := {each.name for each in self.sources if each.kind == "neighbours"} - set(self.neighbour_tables):
             raise ValueError(f"sources: there is no table for {sorted(tables)}")
         if self.ranker is not None and self.sources[0].kind != "network":

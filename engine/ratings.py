@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 import numpy.typing as npt
 
+from engine.encoder import Encoder
 from engine.events import RATING, History
+from engine.item_vectors import ItemVectors
 from engine.items import ItemTable
+from engine.window import HistoryWindow
 
 Floats = npt.NDArray[np.float32]
+Indices = npt.NDArray[np.int64]
 BIAS_COLUMN = "rating_bias"
 
 
-class RatingPredictor:
+class RatingPredictor(Protocol):
+    """Predicts ratings for any history, also an empty one."""
+
+    def predict(self, history: History, item_indices: Indices) -> Floats:
+        """Return predicted ratings in the units of the data, within its scale; [K] indices (-1: unknown) -> [K]."""
+        ...
+
+
+class BiasRatings:
     """mean + item bias + user bias, clipped to the scale (the baseline estimate of Koren 2009, section 2.1).
 
     The user bias is folded in from the history at request time and shrunk towards zero by `shrinkage` ratings, so new
@@ -25,25 +39,56 @@ class RatingPredictor:
         self._scale = scale
         self._shrinkage = shrinkage
 
-    def predict(self, history: History, item_indices: npt.NDArray[np.int64]) -> Floats:
-        """Return predicted ratings in the units of the data; [K] indices -> [K]. UNKNOWN (-1) gets the bias 0."""
+    def predict(self, history: History, item_indices: Indices) -> Floats:
+        """Return predicted ratings; an unknown item has the bias 0."""
         predicted = self._mean + self._user_bias(history) + self._item_biases(item_indices)
-        low, high = self._scale
-        clipped: Floats = np.clip(predicted, low, high).astype(np.float32)
-        return clipped
+        return np.clip(predicted, *self._scale).astype(np.float32)
 
-    def _item_biases(self, indices: npt.NDArray[np.int64]) -> Floats:
+    def _item_biases(self, indices: Indices) -> Floats:
         biases = self._items.columns[BIAS_COLUMN]
         known: Floats = (biases[np.maximum(indices, 0)] * (indices >= 0)).astype(np.float32)
         return known
 
     def _user_bias(self, history: History) -> float:
-        rated = [
-            (event.item_id, event.value) for event in history.events if event.kind == RATING and event.value is not None
-        ]
+        rated = [(event.item_id, event.value) for event in rated_events(history).events if event.value is not None]
         if not rated:
             return 0.0
         indices = self._items.vocabulary.indices_of(item_id for item_id, _ in rated)
         ratings = np.array([value for _, value in rated])
         residuals = ratings - self._mean - self._item_biases(indices)
         return float(residuals.sum() / (self._shrinkage + len(rated)))
+
+
+class NetworkRatings:
+    """user vector . item vector, moved to the scale, where the network learned ratings by their squared error.
+
+    Where there is nothing to compute from (no rating of a known item in the history, or an unknown item) the biases
+    answer.
+    """
+
+    def __init__(
+        self, items: ItemTable, window: HistoryWindow, vectors: ItemVectors, encoder: Encoder, biases: BiasRatings
+    ) -> None:
+        self._items = items
+        self._window = window
+        self._vectors = vectors
+        self._encoder = encoder
+        self._biases = biases
+
+    def predict(self, history: History, item_indices: Indices) -> Floats:
+        """Return predicted ratings."""
+        fallback = self._biases.predict(history, item_indices)
+        columns = self._window.columns([rated_events(history)], self._items)
+        if not len(columns.item_index):
+            return fallback
+        rows = self._window.newest(columns, self._items.vocabulary.padding_index)
+        user_vector = self._encoder.encode(self._vectors.batch(rows))[0]
+        values = self._vectors.outputs[np.maximum(item_indices, 0)] @ user_vector
+        low, high = self._window.rating_scale
+        predicted = np.clip(low + (high - low) * values, low, high)
+        return np.where(item_indices >= 0, predicted, fallback).astype(np.float32)
+
+
+def rated_events(history: History) -> History:
+    """Return the history without the events that carry no rating."""
+    return History(tuple(event for event in history.events if event.kind == RATING and event.value is not None))

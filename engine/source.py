@@ -45,7 +45,10 @@ class Source(Protocol):
 
 
 def without(excluded: Sequence[Indices], indices: Indices, scores: Floats, depth: int) -> tuple[Indices, Floats]:
-    """Return the first `depth` of each row that are neither excluded nor -1; rows keep their order."""
+    """Return the first `depth` of each row that are neither excluded nor -1, then -1; rows keep their order."""
+    if (missing := depth - indices.shape[1]) > 0:
+        indices = np.pad(indices, ((0, 0), (0, missing)), constant_values=-1)
+        scores = np.pad(scores, ((0, 0), (0, missing)), constant_values=-np.inf)
     unwanted = np.stack([np.isin(row, out) for row, out in zip(indices, excluded, strict=True)]) | (indices < 0)
     # A stable sort on "unwanted" moves those to the end and keeps the order of the others.
     order = np.argsort(unwanted, axis=1, kind="stable")[:, :depth]

@@ -3,10 +3,12 @@
 from models.autoencoder import Autoencoder
 from models.encoder import SequenceEncoder, UserEncoder
 from models.gru4rec import GRU4Rec
+from models.item_facts import ItemFacts
 from models.matrix_factorisation import MatrixFactorisation
 from models.multvae import MultVAE
 from models.ncf import NCF
 from models.ranker import RankerNetwork
+from models.rating_factorisation import RatingFactorisation
 from models.recurrent_autoencoder import RecurrentAutoencoder
 from models.sasrec import SASRec
 from models.simplex import SimpleX
@@ -19,9 +21,11 @@ __all__ = [
     "RETRIEVERS",
     "Autoencoder",
     "GRU4Rec",
+    "ItemFacts",
     "MatrixFactorisation",
     "MultVAE",
     "RankerNetwork",
+    "RatingFactorisation",
     "RecurrentAutoencoder",
     "SASRec",
     "SequenceEncoder",
@@ -40,5 +44,6 @@ RETRIEVERS: dict[str, type[UserEncoder]] = {
     "matrix_factorisation": MatrixFactorisation,
     "two_tower": TwoTower,
     "simplex": SimpleX,
+    "rating_factorisation": RatingFactorisation,
 }
 RANKERS: dict[str, type[RankerNetwork]] = {"ncf": NCF, "target_attention": TargetAttention}

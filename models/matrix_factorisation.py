@@ -14,7 +14,8 @@ solvers", 2019):
 It is solved by a fixed number of conjugate gradient steps (Hestenes & Stiefel, 1952; for fold-in Takacs et al.,
 "Applications of the conjugate gradient method for implicit feedback collaborative filtering", 2011): exact after as
 many steps as there are events or dimensions, and near it long before where lambda is not tiny.
-q starts normal with variance 1/D, w at 1, b and k at 0, t = t' = 1/2 (the target is the value).
+lambda is `regularisation` times n, or without n if `regularise_by_length` is off. q starts normal with variance 1/D, w
+at 1, b and k at 0, t = t' = 1/2 (the target is the value).
 """
 
 from __future__ import annotations
@@ -39,9 +40,9 @@ class MatrixFactorisation(UserEncoder):
         self,
         item_count: int,
         width: int = 64,
-        regularisation: float = 1.0,
+        regularisation: float = 0.1,
         learn_regularisation: bool = True,
-        regularise_by_length: bool = False,
+        regularise_by_length: bool = True,
         steps: int = 16,
     ) -> None:
         super().__init__()

@@ -97,7 +97,9 @@ class MultVAE(UserEncoder):
         if not self.training:
             return mean
         self.passes += 1
-        self._penalty = (self._weight(lengths) * _divergence(mean.float(), log_variance.float())).mean()
+        divergence = self._weight(lengths) * _divergence(mean.float(), log_variance.float())
+        # The loss is a mean over events where the paper's is a sum over a user's.
+        self._penalty = divergence.sum() / lengths.sum().clamp(min=1)
         return mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
 
     def _weight(self, lengths: Tensor) -> Tensor:

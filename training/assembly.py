@@ -12,20 +12,27 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
-from engine.bundle import Bundle, EncodedSource
+from engine.bundle import RATINGS, Bundle, EncodedNetwork
 from engine.events import Event, History
 from engine.index import VectorIndex
 from engine.items import ItemTable
 from engine.manifest import DataSection, Manifest, RankerSection, RatingSection, SourceSection
 from engine.probe import Probe
+from engine.recommender import Recommender
 from models import RankerNetwork, UserEncoder
+from training.baselines import Lists
 from training.config import TrainingConfig
 from training.curve import CurvePoint, curves_json, curves_png
 from training.evaluation import Evaluation
 from training.export import export_encoder, export_ranker
 from training.interactions import histories_of
 from training.item_statistics import ItemStatistics
+from training.metrics import ranking_metrics
 from training.preparation import Preparation
+from training.rating_evaluation import RatingEvaluation
+from training.ratings_config import BIAS
+from training.report.files import report_files
+from training.report.run import RERANKED, RETRIEVED, Run
 from training.retriever_config import RetrieverConfig
 from training.torch_stages import item_vectors
 
@@ -41,6 +48,7 @@ class TrainedStages:
     encoders: Mapping[str, UserEncoder]
     """The network of each trained source, by the source's name."""
     ranker: RankerNetwork | None
+    ratings: UserEncoder | None
     metrics: dict[str, dict[str, float]]
     curve: list[CurvePoint]
     seconds: float
@@ -62,6 +70,8 @@ class Assembly:
         items = ItemTable(vocabulary, statistics.columns, metadata, statistics.neighbours)
         trained = {each.source_name for each in self._sources} & stages.encoders.keys()
         encoded = {name: _encoded(stages.encoders[name]) for name in sorted(trained)}
+        if stages.ratings is not None:
+            encoded[RATINGS] = EncodedNetwork(export_encoder(stages.ratings), item_vectors(stages.ratings))
         ranker = None
         if stages.ranker is not None:
             width = encoded[self._config.retriever.source_name].vectors.outputs.shape[1]
@@ -81,12 +91,20 @@ class Assembly:
         recommender = bundle.recommender()
         metrics = dict(bundle.manifest.metrics)
         test = Evaluation.of(self._preparation.known, self._preparation.split.test)
-        if len(test):
-            metrics["test retrieved"] = test.measure(recommender.without_ranker())
-            if bundle.ranker is not None:
-                metrics["test reranked"] = test.measure(recommender)
+        lists = _stage_lists(test, recommender, has_ranker=bundle.ranker is not None)
+        metrics |= {f"test {stage}": ranking_metrics(each, test.wanted) for stage, each in lists.items()}
+        if recommender.ratings is not None:
+            known, vocabulary = self._preparation.known, self._preparation.vocabulary
+            held_out = RatingEvaluation.of(known, self._preparation.split.test, vocabulary)
+            if len(held_out):
+                metrics["test ratings"] = held_out.measure(recommender.ratings)
         probe = Probe.record(recommender, self._probe_histories())
-        return replace(bundle, manifest=bundle.manifest.model_copy(update={"metrics": metrics}), probe=probe)
+        proven = replace(bundle, manifest=bundle.manifest.model_copy(update={"metrics": metrics}), probe=probe)
+        return self._reported(proven, test, lists) if self._config.report else proven
+
+    def _reported(self, proven: Bundle, test: Evaluation, lists: Mapping[str, Lists]) -> Bundle:
+        run = Run(self._preparation, self._config, proven, self._stages.curve, test, lists)
+        return replace(proven, attachments={**proven.attachments, **report_files(run)})
 
     def _probe_histories(self) -> list[History]:
         known = self._preparation.known
@@ -104,7 +122,6 @@ class Assembly:
     def _manifest(self) -> Manifest:
         preparation, config, stages = self._preparation, self._config, self._stages
         statistics = stages.statistics
-        mean = statistics.rating_mean
         return Manifest(
             created_at=datetime.now(UTC).isoformat(timespec="seconds"),
             liverec_version=metadata.version("liverec"),
@@ -115,7 +132,7 @@ class Assembly:
             data=self._data(),
             sources=[self._source_section(each) for each in self._sources],
             ranker=self._ranker_section(stages.ranker) if stages.ranker is not None else None,
-            ratings=None if mean is None else RatingSection(mean=mean, shrinkage=config.rating_shrinkage),
+            ratings=self._rating_section(),
             vocabulary_digest=preparation.vocabulary.digest(),
             item_columns=sorted(statistics.columns),
             neighbour_tables=sorted(statistics.neighbours),
@@ -132,6 +149,19 @@ class Assembly:
             config=ranker.model_dump(mode="json"),
             features=list(self._config.ranker_features),
             parameters=_parameters(network),
+        )
+
+    def _rating_section(self) -> RatingSection | None:
+        mean, network, ratings = self._stages.statistics.rating_mean, self._stages.ratings, self._config.ratings
+        if mean is None:
+            return None
+        return RatingSection(
+            mean=mean,
+            shrinkage=self._config.rating_shrinkage,
+            model=BIAS if network is None else ratings.model,
+            config={} if network is None else ratings.model_dump(mode="json"),
+            max_length=ratings.max_length,
+            parameters=0 if network is None else _parameters(network),
         )
 
     def _source_section(self, config: RetrieverConfig) -> SourceSection:
@@ -158,9 +188,15 @@ class Assembly:
         )
 
 
-def _encoded(network: UserEncoder) -> EncodedSource:
+def _encoded(network: UserEncoder) -> EncodedNetwork:
     vectors = item_vectors(network)
-    return EncodedSource(export_encoder(network), vectors, VectorIndex.build(vectors.outputs))
+    return EncodedNetwork(export_encoder(network), vectors, VectorIndex.build(vectors.outputs))
+
+
+def _stage_lists(test: Evaluation, recommender: Recommender, *, has_ranker: bool) -> dict[str, Lists]:
+    """Return what each stage recommends to the test users: nothing without any."""
+    stages = {RETRIEVED: recommender.without_ranker()} | ({RERANKED: recommender} if has_ranker else {})
+    return {stage: test.lists(each) for stage, each in stages.items()} if len(test) else {}
 
 
 def _parameters(network: nn.Module) -> int:

@@ -18,6 +18,7 @@ from engine.window import Weight
 from training.cleaning import CleaningRules
 from training.neighbours_config import NeighboursConfig
 from training.ranker_config import RankerConfig
+from training.ratings_config import RatingsConfig
 from training.retriever_config import RetrieverConfig
 from training.section import Section
 
@@ -62,6 +63,8 @@ class TrainingConfig(Section):
     """At most so many users are validated on; drawn once, by the seed."""
     rating_shrinkage: float = Field(default=10.0, gt=0)
     """How many ratings of the mean value an item's and a user's rating bias are shrunk by."""
+    report: bool = True
+    """Whether the bundle gets report.html and MODEL_CARD.md; costs the baselines and their test examination."""
     cleaning: CleaningRules = Field(default_factory=CleaningRules)
     window: WindowConfig = Field(default_factory=WindowConfig)
     neighbours: NeighboursConfig = Field(default_factory=NeighboursConfig)
@@ -69,6 +72,7 @@ class TrainingConfig(Section):
     sources: tuple[RetrieverConfig, ...] = Field(default=(), max_length=16)
     """Further sources of candidates ([[sources]]), beside the retriever, whose scores the ranker reads."""
     ranker: RankerConfig = Field(default_factory=RankerConfig)
+    ratings: RatingsConfig = Field(default_factory=RatingsConfig)
 
     @property
     def retrievers(self) -> tuple[RetrieverConfig, ...]:
@@ -84,7 +88,7 @@ class TrainingConfig(Section):
     def digest(self, data: str) -> str:
         """Return what a checkpoint must be of: the data, and all but what may change while a run goes on."""
         chosen = self.model_dump_json(
-            exclude={"threads": True, "retriever": {"learning_rate"}, "ranker": {"learning_rate"}}
+            exclude={"threads": True, "report": True, "retriever": {"learning_rate"}, "ranker": {"learning_rate"}}
         )
         return hashlib.sha256(f"{data} {chosen}".encode()).hexdigest()
 

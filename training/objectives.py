@@ -145,9 +145,11 @@ def _after(histories: Histories, cuts: Tensor, count: int) -> Tensor:
     return histories.real & (places >= cuts[:, None]) & (places < cuts[:, None] + count)
 
 
-def _hidden(histories: Histories, rate: float) -> Tensor:
+def _hidden(histories: Histories, rate: float | tuple[float, float]) -> Tensor:
     """Draw the events to hide: about `rate` of them, at least one, and never all."""
+    low, high = rate if isinstance(rate, tuple) else (rate, rate)
+    rates = low + (high - low) * torch.rand(len(histories.lengths), device=histories.lengths.device)
     noise = torch.rand(histories.indices.shape, device=histories.indices.device).masked_fill(~histories.real, 2.0)
     places = noise.argsort(dim=1).argsort(dim=1)
-    wanted = torch.binomial(histories.lengths.float(), torch.full_like(histories.lengths, rate, dtype=torch.float))
+    wanted = torch.binomial(histories.lengths.float(), rates)
     return places < wanted.long().clamp(min=1).minimum(histories.lengths - 1)[:, None]

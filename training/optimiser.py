@@ -81,6 +81,8 @@ class AveragedOptimiser(Generic[NetworkT]):
         pairs = zip(self.average.parameters(), self.network.parameters(), strict=True)
         for mean, now in pairs:
             mean.lerp_(now, 1 - decay)
+        for kept, now in zip(self.average.buffers(), self.network.buffers(), strict=True):
+            kept.copy_(now)
 
 
 def _groups(network: nn.Module, config: StageConfig) -> list[dict[str, object]]:

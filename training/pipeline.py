@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from engine.bundle import Bundle
+from engine.errors import ConfigError
 from engine.item_vectors import ItemVectors
 from engine.items import ItemTable
 from engine.neighbour_source import NeighbourSource
@@ -32,6 +33,8 @@ from training.item_statistics import ItemStatistics
 from training.preparation import Preparation
 from training.randomness import Randomness
 from training.ranker_training import CandidateLists, RankerTraining
+from training.rating_training import RatingTraining
+from training.ratings_config import BIAS
 from training.retriever_config import RetrieverConfig
 from training.retriever_training import RetrieverTraining, Validate
 from training.torch_stages import TorchRanker, torch_source
@@ -81,7 +84,10 @@ class Pipeline:
         started = time.perf_counter()
         statistics = ItemStatistics.of(self._interactions, self._interactions.columns, self._config)
         encoders, ranker = self._train(statistics, checkpoint)
-        return TrainedStages(statistics, encoders, ranker, self._metrics, self._curve, time.perf_counter() - started)
+        ratings = self._train_ratings(statistics, checkpoint)
+        return TrainedStages(
+            statistics, encoders, ranker, ratings, self._metrics, self._curve, time.perf_counter() - started
+        )
 
     def _train(
         self, statistics: ItemStatistics, checkpoint: Checkpoint | None
@@ -159,11 +165,31 @@ class Pipeline:
             return None
         return trained.network
 
-    def _stage(self, name: str, checkpoint: Checkpoint | None) -> Stage:
-        return Stage(name, self._config.metric, Randomness(self._config.seed, name), checkpoint, self._watch)
+    def _train_ratings(self, statistics: ItemStatistics, checkpoint: Checkpoint | None) -> UserEncoder | None:
+        config = self._config.ratings
+        if statistics.rating_mean is None:
+            if "ratings" in self._config.model_fields_set and config.model != BIAS:
+                raise ConfigError(f"ratings.model = {config.model!r}: {self._preparation.name} has no ratings to learn")
+            return None
+        training = RatingTraining(self._preparation, self._config, statistics)
+        evaluation = training.evaluation()
+        if len(evaluation):
+            self._metrics["valid biases"] = training.measure_biases(evaluation)
+        if config.model == BIAS:
+            return None
+        trained = training.run(self._stage("ratings", checkpoint, "RMSE"))
+        self._curve += trained.curve
+        if len(evaluation):
+            self._metrics["valid ratings"] = evaluation.measure(training.predictor(trained.network))
+        return trained.network
+
+    def _stage(self, name: str, checkpoint: Checkpoint | None, metric: str = "") -> Stage:
+        return Stage(name, metric or self._config.metric, Randomness(self._config.seed, name), checkpoint, self._watch)
 
     def _training(self, config: RetrieverConfig) -> RetrieverTraining:
-        return RetrieverTraining(self._config, config, self._preparation.window, self._interactions)
+        return RetrieverTraining(
+            self._config, config, self._preparation.window, self._interactions, self._preparation.metadata
+        )
 
     def _validator(self, config: RetrieverConfig, statistics: ItemStatistics) -> Validate:
         items = self._items(statistics)

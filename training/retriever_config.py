@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 from torch import nn
@@ -14,6 +14,7 @@ from training.stage_config import StageConfig, check_network
 POPULARITY = "popularity"
 SAMPLED = ("sampled_softmax", "bpr", "bce", "gbce", "ccl")
 UNIT_LENGTH_LOSSES = ("ccl", "bpr", "mse")
+MaskRate = Annotated[float, Field(ge=0, lt=1)]
 NAMING = {"name", "model", "depth"}
 
 
@@ -42,8 +43,8 @@ class RetrieverConfig(StageConfig):
     """Cosine below which the contrastive loss (ccl) leaves a negative alone."""
     negative_weight: float = Field(default=150.0, gt=0)
     """Weight of the mean of the negatives in ccl."""
-    mask_rate: float = Field(default=0.5, ge=0, lt=1)
-    """Share of the events hidden from the network by the objectives masked and reconstruction."""
+    mask_rate: MaskRate | tuple[MaskRate, MaskRate] = 0.5
+    """Share of the events hidden by the objectives masked and reconstruction; of two, each history draws between."""
     following: int = Field(default=5, ge=1, le=1_000)
     """How many next events the objectives following and sequence_reconstruction predict from each prefix."""
     rare_items: float = Field(default=0.0, ge=0, le=1)
@@ -85,12 +86,15 @@ class RetrieverConfig(StageConfig):
         if self.kind != "network":
             self._check_counted()
             return self
+        self._check_network()
+        return self
+
+    def _check_network(self) -> None:
         network = check_network(
             "retriever", self.model, self.network, RETRIEVERS, {"item_count"}, f" and {[*TABLES, POPULARITY]}"
         )
         self._check_objective(network)
         self._check_loss(network)
-        return self
 
     def _check_counted(self) -> None:
         if self.source_name != self.model:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +16,7 @@ from engine.window import HistoryColumns, HistoryWindow, IndexBatch
 from models import RETRIEVERS, UserEncoder
 from training.config import TrainingConfig
 from training.criterion import FULL_SOFTMAX_UP_TO, Criterion
+from training.facts import facts_of
 from training.fit import Stage, TrainedStage, fit
 from training.interactions import Interactions
 from training.objectives import OBJECTIVES, Histories
@@ -28,12 +31,18 @@ class RetrieverTraining:
     """Trains the network of one source."""
 
     def __init__(
-        self, training: TrainingConfig, config: RetrieverConfig, window: HistoryWindow, interactions: Interactions
+        self,
+        training: TrainingConfig,
+        config: RetrieverConfig,
+        window: HistoryWindow,
+        interactions: Interactions,
+        metadata: tuple[bytes, ...] = (),
     ) -> None:
         self._training = training
         self._config = config
         self._window = window
         self._interactions = interactions
+        self._metadata = metadata
 
     def run(
         self,
@@ -60,8 +69,11 @@ class RetrieverTraining:
         )
 
     def _new_network(self) -> UserEncoder:
-        network = RETRIEVERS[self._config.model](len(self._interactions.vocabulary), **self._config.network)
-        return network.to(self._training.device)
+        made = RETRIEVERS[self._config.model]
+        given: dict[str, Any] = dict(self._config.network)
+        if "facts" in inspect.signature(made).parameters:
+            given["facts"] = facts_of(self._interactions, self._metadata)
+        return made(len(self._interactions.vocabulary), **given).to(self._training.device)
 
     def _criterion(self, network: UserEncoder) -> Criterion:
         loss = self._config.loss

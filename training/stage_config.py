@@ -47,7 +47,7 @@ def check_network(
     """Make the network without memory; raises ValueError naming what it does not take."""
     if model not in known:
         raise ValueError(f"unknown {stage} {model!r}; known: {sorted(known)}{also}")
-    allowed = set(inspect.signature(known[model]).parameters) - given
+    allowed = set(inspect.signature(known[model]).parameters) - given - {"facts"}
     if unknown := set(arguments) - allowed:
         raise ValueError(f"{model} takes no {sorted(unknown)}; it takes {sorted(allowed)}")
     try:

@@ -37,7 +37,7 @@ VARIANTS: dict[str, Callable[[], UserEncoder]] = {
     "multvae": lambda: MultVAE(ITEMS, width=6, hidden=8),
     "multdae": lambda: MultVAE(ITEMS, width=6, hidden=8, variational=False),
     "recvae": lambda: MultVAE(ITEMS, width=6, hidden=8, blocks=3, gamma=0.01),
-    "matrix factorisation": lambda: MatrixFactorisation(ITEMS, width=8, regularise_by_length=True),
+    "matrix factorisation": lambda: MatrixFactorisation(ITEMS, width=8, regularise_by_length=False),
     "two_tower": lambda: TwoTower(ITEMS, width=8, hidden=6, depth=2),
     "simplex": lambda: SimpleX(ITEMS, width=8),
     "attentive simplex": lambda: SimpleX(ITEMS, width=8, pooling="attention"),

@@ -32,7 +32,8 @@ def test_the_default_steps_are_enough_for_long_histories(histories_of) -> None:
     network = MatrixFactorisation(ITEMS).eval()
     given = histories_of(network, [50])
     factors = given.vectors[0]
-    expected = torch.linalg.solve(factors.T @ factors + torch.eye(64), factors.T @ given.values[0])
+    regularisation = 0.1 * 50 * torch.eye(64)
+    expected = torch.linalg.solve(factors.T @ factors + regularisation, factors.T @ given.values[0])
     torch.testing.assert_close(network(*given.inputs)[0, :-1], expected, atol=1e-4, rtol=1e-3)
 
 
@@ -72,7 +73,7 @@ def test_a_score_is_a_dense_layer_on_the_product(histories_of) -> None:
 def test_the_regularisation_is_the_one_asked_for_and_learns_only_if_allowed(histories_of) -> None:
     for value, learns in ((0.05, True), (30.0, False)):
         network = MatrixFactorisation(ITEMS, width=8, regularisation=value, learn_regularisation=learns)
-        assert network.regularisation(torch.tensor([9]))[0].item() == pytest.approx(value, rel=1e-4)
+        assert network.regularisation(torch.tensor([9]))[0].item() == pytest.approx(9 * value, rel=1e-4)
         given = histories_of(network, [5])
         functional.mse_loss(network(*given.inputs), torch.zeros(1, 9)).backward()
         assert (network.raw_regularisation.grad is not None) == learns

@@ -1,0 +1,44 @@
+"""Prediction: what POST /predict takes and gives."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.rating import ExternalId
+
+MAX_PREDICTIONS = 1_000
+
+
+class PredictionRequest(BaseModel):
+    """A user, and the items whose ratings are asked for."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, json_schema_extra={"examples": [{"user_id": "42", "items": ["50", "172"]}]}
+    )
+
+    user_id: ExternalId
+    items: Annotated[list[ExternalId], Field(min_length=1, max_length=MAX_PREDICTIONS)]
+
+
+class PredictedItem(BaseModel):
+    """How the user would rate an item."""
+
+    item_id: str
+    predicted_rating: float
+    """In the units of the data, within its scale."""
+    known: bool
+    """Whether the model knows the item; for one that it does not know, the rating is what the user gives on average."""
+
+
+class PredictionAnswer(BaseModel):
+    """Predicted ratings, in the order of the question."""
+
+    user_id: str
+    model_version: str
+    history_version: int | None
+    """How often the user's history has changed; null if the store could not be read."""
+    degraded: str | None
+    """Why the history was left out of account; null when all is well."""
+    items: list[PredictedItem]

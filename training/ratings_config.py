@@ -1,0 +1,38 @@
+"""RatingsConfig: how ratings are predicted, and how that is learned."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from training.retriever_config import MaskRate, RetrieverConfig
+
+BIAS = "bias"
+
+
+class RatingsConfig(RetrieverConfig):
+    """The rating predictor: a network of models/ with the squared error as loss, or "bias"."""
+
+    model: str = "rating_factorisation"
+    """A network of models/, or "bias": mean + item bias + user bias."""
+    objective: Literal["auto", "next_event", "masked", "reconstruction"] = "masked"
+    loss: Literal["mse"] = "mse"
+    max_length: int = Field(default=500, ge=2, le=10_000)
+    """How many of the newest rated events it reads; the ranking networks read window.max_length."""
+    mask_rate: MaskRate | tuple[MaskRate, MaskRate] = (0.05, 0.5)
+    events_per_batch: int = Field(default=10_000, ge=1)
+    epochs: int = Field(default=24, ge=1, le=10_000)
+    patience: int = Field(default=4, ge=1)
+    learning_rate: float = Field(default=4e-3, gt=0, le=1)
+    warmup_steps: int = Field(default=20, ge=0)
+    weight_decay: float = Field(default=0.0, ge=0, le=1)
+    averaging: float = Field(default=0.9, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.model != BIAS:
+            if self.kind != "network":
+                raise ValueError(f"{self.model} cannot predict ratings; take a network of models/, or {BIAS!r}")
+            self._check_network()
+        return self
