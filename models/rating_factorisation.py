@@ -78,18 +78,10 @@ class RatingFactorisation(UserEncoder):
 
     def penalty(self) -> Tensor | None:
         """Return the weighted squares of the tables; they do not hang on the batch."""
-        maps = [self.factor_map, self.implicit_map, self.bias_map]
-        groups = (
-            [self.factors.weight],
-            [self.biases.weight],
-            [self.implicit.weight],
-            maps,
-            [self.log_confidences.weight],
-        )
-        squares = [
-            weight * sum(each.square().sum() for each in group) for weight, group in zip(PENALTIES, groups, strict=True)
-        ]
-        return self.strength / STEPS_OF_SCALE**2 * torch.stack([torch.as_tensor(each) for each in squares]).sum()
+        maps = torch.cat((self.factor_map, self.implicit_map, self.bias_map), dim=1)
+        tables = (self.factors.weight, self.biases.weight, self.implicit.weight, maps, self.log_confidences.weight)
+        weighted = [weight * table.square().sum() for weight, table in zip(PENALTIES, tables, strict=True)]
+        return self.strength / STEPS_OF_SCALE**2 * torch.stack(weighted).sum()
 
     def _items(self) -> tuple[Tensor, Tensor]:
         factors = self.factors.weight + self.features @ self.factor_map

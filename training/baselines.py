@@ -13,6 +13,7 @@ from training.evaluation import Evaluation
 from training.interactions import Interactions
 from training.item_neighbours import ease_weights, knn_neighbours
 from training.metrics import CUTOFFS, ranking_metrics
+from training.neighbours_config import NeighboursConfig
 
 EASE_REGULARISATIONS = (50.0, 100.0, 200.0, 500.0, 1_000.0)
 KNN_NEIGHBOURS = (50, 100, 200)
@@ -30,7 +31,8 @@ def baseline_lists(
     EASE (Steck, 2019), with its full weights, is left out where the catalogue is too large for it.
     """
     vocabulary, metric = interactions.vocabulary, config.metric
-    knn = [_neighbours(interactions, most, config.neighbours.knn_shrinkage) for most in KNN_NEIGHBOURS]
+    rules = [NeighboursConfig(most=most) for most in KNN_NEIGHBOURS]
+    knn = [_neighbours(interactions, each) for each in rules]
     lists = {
         "popularity": _lists(test, _popularity(interactions), vocabulary),
         "item-kNN": _lists(test, _best(knn, valid, vocabulary, metric), vocabulary),
@@ -51,9 +53,9 @@ def _ease(interactions: Interactions, regularisation: float) -> Scores:
     return lambda seen: np.stack([weights[items].sum(axis=0) for items in seen])
 
 
-def _neighbours(interactions: Interactions, most: int, shrinkage: float) -> Scores:
+def _neighbours(interactions: Interactions, rules: NeighboursConfig) -> Scores:
     count = len(interactions.vocabulary)
-    table = knn_neighbours(interactions.columns, count, most, shrinkage)
+    table = knn_neighbours(interactions.columns, count, rules)
 
     def scores(seen: list[npt.NDArray[np.int64]]) -> Floats:
         met = [(table.indices[items].ravel(), table.weights[items].ravel()) for items in seen]

@@ -67,6 +67,8 @@ class TrainingConfig(Section):
     """Whether the bundle gets report.html and MODEL_CARD.md; costs the baselines and their test examination."""
     cleaning: CleaningRules = Field(default_factory=CleaningRules)
     window: WindowConfig = Field(default_factory=WindowConfig)
+    refit: bool = False
+    """Whether the bundle's item-to-item tables and counts are made of train and valid, once all is chosen."""
     neighbours: NeighboursConfig = Field(default_factory=NeighboursConfig)
     retriever: RetrieverConfig = Field(default_factory=RetrieverConfig)
     sources: tuple[RetrieverConfig, ...] = Field(default=(), max_length=16)

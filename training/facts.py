@@ -46,7 +46,8 @@ def _factors(interactions: Interactions) -> Floats:
 
 def _log_popularity(interactions: Interactions) -> Floats:
     counts = np.log1p(interactions.popularity)
-    return (counts - counts.mean())[:, None].astype(np.float32)
+    centred: Floats = (counts - counts.mean())[:, None].astype(np.float32)
+    return centred
 
 
 def _content(described: list[dict[str, object]]) -> list[Floats]:

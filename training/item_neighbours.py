@@ -11,6 +11,7 @@ from torch import Tensor
 
 from engine.neighbours import NeighbourTable
 from engine.window import HistoryColumns
+from training.neighbours_config import NeighboursConfig
 
 Floats = npt.NDArray[np.float32]
 COLUMNS_AT_ONCE = 1_024
@@ -33,14 +34,15 @@ def ease_weights(columns: HistoryColumns, item_count: int, regularisation: float
     return weights
 
 
-def _gram_blocks(columns: HistoryColumns, item_count: int) -> Iterator[tuple[int, Tensor]]:
-    """Yield X^T X [N,N] some columns at a time, where X [U,N] says which user has met which item."""
+def _gram_blocks(columns: HistoryColumns, item_count: int, user_power: float = 0.0) -> Iterator[tuple[int, Tensor]]:
+    """Yield X^T D X [N,N] some columns at a time; X [U,N] says which user has met which item, D = 1 / events^power."""
     owner = np.repeat(np.arange(len(columns.offsets) - 1), np.diff(columns.offsets))
     places = np.unique(columns.item_index * len(columns.offsets) + owner)
     item, user = torch.from_numpy(places // len(columns.offsets)), torch.from_numpy(places % len(columns.offsets))
     users = len(columns.offsets) - 1
+    shares = torch.from_numpy(np.diff(columns.offsets)).clamp(min=1).float().pow(-user_power)[user]
     transposed = torch.sparse_coo_tensor(
-        torch.stack((item, user)), torch.ones(len(item)), (item_count, users), is_coalesced=True, check_invariants=False
+        torch.stack((item, user)), shares, (item_count, users), is_coalesced=True, check_invariants=False
     )
     for start in range(0, item_count, COLUMNS_AT_ONCE):
         width = min(COLUMNS_AT_ONCE, item_count - start)
@@ -58,16 +60,24 @@ def ease_neighbours(columns: HistoryColumns, item_count: int, most: int, regular
     return _padded(indices, np.take_along_axis(weights, indices, axis=1), item_count)
 
 
-def knn_neighbours(columns: HistoryColumns, item_count: int, most: int, shrinkage: float) -> NeighbourTable:
-    """Return item-kNN: the cosine of two items' users, times n / (n + shrinkage) of the n they share (Koren, 2008)."""
-    most = min(most, item_count)
+def knn_neighbours(columns: HistoryColumns, item_count: int, rules: NeighboursConfig) -> NeighbourTable:
+    """Return item-kNN: how many users two items share, put in proportion to what each side would share anyway.
+
+        n_ij = sum_u d_u^-a;   weight(i -> j) = (n_ij^p / (d_i^b d_j^c)) n_ij / (n_ij + shrinkage)
+
+    d are numbers of events. a = 0, b = c = 1/2, p = 1 is the cosine with shrinkage (Koren, 2008); b != c the asymmetric
+    cosine (Aiolli, 2013); a = 1, b = c = 1/2 the linear filter of GF-CF (Shen et al., 2021).
+    """
+    most = min(rules.most, item_count)
     counts = torch.from_numpy(np.bincount(columns.item_index, minlength=item_count)).clamp(min=1).float()
+    of_history, of_candidate = counts.pow(-rules.knn_history_power), counts.pow(-rules.knn_candidate_power)
     indices, weights = [], []
-    for start, shared in _gram_blocks(columns, item_count):
+    for start, shared in _gram_blocks(columns, item_count, rules.knn_user_power):
         width = shared.shape[1]
         shared[torch.arange(width) + start, torch.arange(width)] = 0.0
-        cosine = shared / (counts[:, None] * counts[start : start + width]).sqrt()
-        best = (cosine * shared / (shared + shrinkage).clamp(min=1.0)).topk(most, dim=0)
+        trusted = shared / (shared + rules.knn_shrinkage).clamp(min=1e-12)
+        scaled = shared.pow(rules.knn_power) * of_candidate[:, None] * of_history[start : start + width]
+        best = (scaled * trusted).topk(most, dim=0)
         indices.append(best.indices.T.numpy())
         weights.append(best.values.T.numpy())
     return _padded(np.concatenate(indices), np.concatenate(weights), item_count)

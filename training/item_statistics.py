@@ -66,6 +66,6 @@ def _neighbours(columns: HistoryColumns, count: int, config: TrainingConfig) -> 
     makers = {
         "ease": lambda: ease_neighbours(columns, count, rules.most, rules.ease_regularisation),
         "cooccurrence": lambda: cooccurrence_neighbours(columns, count, rules.most, rules.cooccurrence_reach),
-        "item_knn": lambda: knn_neighbours(columns, count, rules.most, rules.knn_shrinkage),
+        "item_knn": lambda: knn_neighbours(columns, count, rules),
     }
     return {name: makers[name]() for name in sorted(wanted)}

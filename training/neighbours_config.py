@@ -19,4 +19,12 @@ class NeighboursConfig(Section):
     cooccurrence_reach: int = Field(default=5, ge=1, le=100)
     """How many events apart two items may stand to count as seen together."""
     knn_shrinkage: float = Field(default=10.0, ge=0)
-    """How many users two items must share before their cosine counts about half."""
+    """How many users two items must share before their item-kNN weight counts half."""
+    knn_user_power: float = Field(default=0.0, ge=0, le=2)
+    """A user counts for item-kNN by the number of their events to minus this power."""
+    knn_history_power: float = Field(default=0.5, ge=0, le=2)
+    """The weight is divided by the popularity of the history's item to this power."""
+    knn_candidate_power: float = Field(default=0.5, ge=0, le=2)
+    """The same for the candidate: the lower, the more popular the candidates."""
+    knn_power: float = Field(default=1.0, gt=0, le=4)
+    """The power of the number of shared users: the higher, the more the closest neighbours count."""

@@ -74,6 +74,11 @@ class Pipeline:
             checkpoint.remove()
         return bundle
 
+    def _refitted(self) -> ItemStatistics:
+        preparation = self._preparation
+        known = Interactions.of(preparation.known, preparation.vocabulary, preparation.window)
+        return ItemStatistics.of(known, known.columns, self._config)
+
     def publish(self, stages: TrainedStages, folder: Path) -> Bundle:
         """Export trained stages, prove them, and write the bundle."""
         return Assembly(self._preparation, self._config, stages).bundle().save(folder)
@@ -85,9 +90,10 @@ class Pipeline:
         statistics = ItemStatistics.of(self._interactions, self._interactions.columns, self._config)
         encoders, ranker = self._train(statistics, checkpoint)
         ratings = self._train_ratings(statistics, checkpoint)
-        return TrainedStages(
-            statistics, encoders, ranker, ratings, self._metrics, self._curve, time.perf_counter() - started
-        )
+        if self._config.refit:
+            statistics = self._refitted()
+        seconds = time.perf_counter() - started
+        return TrainedStages(statistics, encoders, ranker, ratings, self._metrics, self._curve, seconds)
 
     def _train(
         self, statistics: ItemStatistics, checkpoint: Checkpoint | None

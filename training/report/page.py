@@ -10,9 +10,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from training.report.examples import examples_of
-from training.report.particulars import cleaning_grids, data_particulars, training_particulars
 from training.report.grid import probability, share
 from training.report.item_map import ItemMap
+from training.report.particulars import cleaning_grids, data_particulars, training_particulars
 from training.report.picture import curve_pictures, map_picture
 from training.report.quality import Quality
 from training.report.quality_grids import beyond_grid, group_grids, quality_grid, rating_grid, validation_grid
