@@ -42,7 +42,8 @@ class BiasRatings:
     def predict(self, history: History, item_indices: Indices) -> Floats:
         """Return predicted ratings; an unknown item has the bias 0."""
         predicted = self._mean + self._user_bias(history) + self._item_biases(item_indices)
-        return np.clip(predicted, *self._scale).astype(np.float32)
+        clipped: Floats = np.clip(predicted, *self._scale).astype(np.float32)
+        return clipped
 
     def _item_biases(self, indices: Indices) -> Floats:
         biases = self._items.columns[BIAS_COLUMN]

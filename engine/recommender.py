@@ -91,6 +91,8 @@ class Recommender:
 
     def recommend(self, queries: Sequence[Query]) -> list[Recommendation]:
         """Answer each query on its own; a history without a known item gets the most popular items."""
+        if self._ranker is None and len(self.sources) > 1:
+            return self.without_ranker().recommend(queries)
         answers: list[Recommendation] = []
         for start in range(0, len(queries), MAX_BATCH):
             answers += self._recommend_batch(queries[start : start + MAX_BATCH])
@@ -197,7 +199,8 @@ class Recommender:
         share = self.items.columns["popularity"][more] / max(float(self.items.columns["popularity"].max()), 1.0)
         # Popularity is no score of the networks: what tops up always stands below what they chose.
         lowest = float(scores[-1]) if len(scores) else 1.0
-        return np.concatenate((indices, more)), np.concatenate((scores, lowest - 1.0 + share)).astype(np.float32)
+        below = np.minimum(lowest - 1.0 + share, lowest)
+        return np.concatenate((indices, more)), np.concatenate((scores, below)).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,7 @@ class RatingFactorisation(UserEncoder):
     def forward(self, vectors: Tensor, values: Tensor, ages: Tensor, lengths: Tensor) -> Tensor:  # noqa: ARG002
         """Return [p + u, 1] of each user [B,D+2]."""
         width = len(self.prior)
-        factors, implicit, biases, confidences = vectors.split((width + 1, width, 1, 1), dim=-1)
+        factors, implicit, biases, confidences = torch.split(vectors, [width + 1, width, 1, 1], dim=-1)
         root = (lengths.to(vectors.dtype) + 1.0).sqrt()[:, None]
         prior = functional.pad(implicit.sum(1) / root + self.prior, (0, 1))[..., None]
         targets = STEPS_OF_SCALE * values[..., None] - biases - factors @ prior

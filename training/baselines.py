@@ -16,7 +16,7 @@ from training.metrics import CUTOFFS, ranking_metrics
 from training.neighbours_config import NeighboursConfig
 
 EASE_REGULARISATIONS = (50.0, 100.0, 200.0, 500.0, 1_000.0)
-KNN_NEIGHBOURS = (50, 100, 200)
+KNN_NEIGHBOURS = (100, 50, 200)
 USERS_AT_ONCE = 256
 Floats = npt.NDArray[np.float32]
 Lists = list[list[str]]
@@ -28,16 +28,17 @@ def baseline_lists(
 ) -> dict[str, Lists]:
     """Return the lists of each baseline for the test users; what can be tuned is tuned on validation.
 
-    EASE (Steck, 2019), with its full weights, is left out where the catalogue is too large for it.
+    Where the catalogue is too large for it, EASE (Steck, 2019; with its full weights) is left out and nothing is tuned.
     """
     vocabulary, metric = interactions.vocabulary, config.metric
-    rules = [NeighboursConfig(most=most) for most in KNN_NEIGHBOURS]
+    few = len(vocabulary) <= config.neighbours.ease_up_to
+    rules = [NeighboursConfig(most=most) for most in (KNN_NEIGHBOURS if few else KNN_NEIGHBOURS[:1])]
     knn = [_neighbours(interactions, each) for each in rules]
     lists = {
         "popularity": _lists(test, _popularity(interactions), vocabulary),
         "item-kNN": _lists(test, _best(knn, valid, vocabulary, metric), vocabulary),
     }
-    if len(vocabulary) <= config.neighbours.ease_up_to:
+    if few:
         ease = [_ease(interactions, regularisation) for regularisation in EASE_REGULARISATIONS]
         lists["EASE"] = _lists(test, _best(ease, valid, vocabulary, metric), vocabulary)
     return lists

@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 import torch
 from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
@@ -89,9 +89,9 @@ class TrainingConfig(Section):
 
     def digest(self, data: str) -> str:
         """Return what a checkpoint must be of: the data, and all but what may change while a run goes on."""
-        chosen = self.model_dump_json(
-            exclude={"threads": True, "report": True, "retriever": {"learning_rate"}, "ranker": {"learning_rate"}}
-        )
+        learning = {stage: {"learning_rate"} for stage in ("retriever", "ranker", "ratings")}
+        sources = {"sources": {"__all__": {"learning_rate"}}}
+        chosen = self.model_dump_json(exclude={"threads": True, "report": True, **learning, **sources})
         return hashlib.sha256(f"{data} {chosen}".encode()).hexdigest()
 
     @model_validator(mode="after")
@@ -99,6 +99,8 @@ class TrainingConfig(Section):
         names = [each.source_name for each in self.retrievers]
         if doubled := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"sources: there are two called {doubled[0]!r}; give one of them another name")
+        if reserved := sorted({"ranker", "ratings"} & set(names)):
+            raise ValueError(f"sources: {reserved[0]!r} is what another stage is called; give the source another name")
         if clash := sorted(set(self.ranker_features[len(self.ranker.features) :]) & set(FEATURES)):
             raise ValueError(f"sources: {clash[0]!r} is a feature of its own; give the source another name")
         if self.ranker.model != "none" and self.retriever.kind != "network":
@@ -132,7 +134,11 @@ def load_config(files: Iterable[Path], overrides: Mapping[str, str] | None = Non
 def _keys_beside(place: tuple[int | str, ...]) -> list[str]:
     section: type[BaseModel] = TrainingConfig
     for part in place[:-1]:
-        kind = section.model_fields[str(part)].annotation
+        if isinstance(part, int):
+            continue
+        annotation = section.model_fields[part].annotation
+        # Of a list of sections, each is of the kind that stands in its brackets.
+        kind = next(iter(get_args(annotation)), annotation)
         if not isinstance(kind, type) or not issubclass(kind, BaseModel):
             break
         section = kind

@@ -31,6 +31,10 @@ class AveragedOptimiser(Generic[NetworkT]):
         self._config = config
         self._peak = config.learning_rate * share
         self._total = max(total_steps, 1)
+        # What is not saved does not change: a dropout's masks are 16 MB that need no copy at each step.
+        saved = network.state_dict().keys()
+        pairs = zip(self.average.named_buffers(), network.buffers(), strict=True)
+        self._buffers = [(kept, newest) for (name, kept), newest in pairs if name in saved]
         self._optimiser = torch.optim.AdamW(_groups(network, config), lr=config.learning_rate, betas=(0.9, 0.98))
 
     @property
@@ -43,16 +47,12 @@ class AveragedOptimiser(Generic[NetworkT]):
     def step(self, loss: Tensor) -> float:
         """Take one step down the loss and return it; raises TrainingError if it is no number."""
         value = float(loss.detach())
-        if not math.isfinite(value):
-            raise TrainingError(
-                f"the loss is {value} at step {self.step_count}, with learning rate {self.learning_rate:.2g}: it has"
-                " diverged; lower learning_rate and train again, it goes on from the last good epoch"
-            )
+        self._check("loss", value)
         for group in self._optimiser.param_groups:
             group["lr"] = self.learning_rate
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.network.parameters(), CLIP_NORM)
+        self._check("gradient", float(nn.utils.clip_grad_norm_(self.network.parameters(), CLIP_NORM)))
         self._optimiser.step()
         self.step_count += 1
         self._update_average()
@@ -74,6 +74,13 @@ class AveragedOptimiser(Generic[NetworkT]):
         self._optimiser.load_state_dict(state["optimiser"])
         self.step_count = state["step_count"]
 
+    def _check(self, name: str, value: float) -> None:
+        if not math.isfinite(value):
+            raise TrainingError(
+                f"the {name} is {value} at step {self.step_count}, with learning rate {self.learning_rate:.2g}: it has"
+                " diverged; lower learning_rate and train again, it goes on from the last good epoch"
+            )
+
     @torch.no_grad()
     def _update_average(self) -> None:
         # Early on the average is short, or it would keep remembering the initial weights.
@@ -81,8 +88,8 @@ class AveragedOptimiser(Generic[NetworkT]):
         pairs = zip(self.average.parameters(), self.network.parameters(), strict=True)
         for mean, now in pairs:
             mean.lerp_(now, 1 - decay)
-        for kept, now in zip(self.average.buffers(), self.network.buffers(), strict=True):
-            kept.copy_(now)
+        for kept, newest in self._buffers:
+            kept.copy_(newest)
 
 
 def _groups(network: nn.Module, config: StageConfig) -> list[dict[str, object]]:

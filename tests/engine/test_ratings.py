@@ -7,33 +7,33 @@ import pytest
 
 from engine.events import Event, History
 from engine.items import ItemTable
-from engine.ratings import RatingPredictor
+from engine.ratings import BiasRatings
 
 
 @pytest.fixture
-def predictor(items: ItemTable) -> RatingPredictor:
-    return RatingPredictor(items, mean=3.0, scale=(1.0, 5.0), shrinkage=1.0)
+def predictor(items: ItemTable) -> BiasRatings:
+    return BiasRatings(items, mean=3.0, scale=(1.0, 5.0), shrinkage=1.0)
 
 
 def rated(*pairs: tuple[str, float]) -> History:
     return History(tuple(Event("u", item, "rating", value, 0.0) for item, value in pairs))
 
 
-def test_a_stranger_gets_mean_and_item_bias(predictor: RatingPredictor, items: ItemTable) -> None:
+def test_a_stranger_gets_mean_and_item_bias(predictor: BiasRatings, items: ItemTable) -> None:
     predicted = predictor.predict(History(), np.arange(8))
     np.testing.assert_allclose(predicted, 3.0 + items.columns["rating_bias"], atol=1e-6)
 
 
-def test_a_generous_user_s_bias_is_shrunk(predictor: RatingPredictor) -> None:
+def test_a_generous_user_s_bias_is_shrunk(predictor: BiasRatings) -> None:
     # Item 0 has the bias -1: a 4 is 2 above what was expected; one rating against a shrinkage of one gives half of it.
     assert predictor.predict(rated(("0", 4.0)), np.array([-1]))[0] == pytest.approx(4.0)
 
 
-def test_views_say_nothing_and_unknown_items_have_no_bias(predictor: RatingPredictor) -> None:
+def test_views_say_nothing_and_unknown_items_have_no_bias(predictor: BiasRatings) -> None:
     viewed = History((Event("u", "0", "view", None, 0.0),))
     assert predictor.predict(viewed, np.array([-1]))[0] == pytest.approx(3.0)
     assert predictor.predict(rated(("stranger", 5.0)), np.array([-1]))[0] == pytest.approx(4.0)
 
 
-def test_the_scale_is_kept(predictor: RatingPredictor) -> None:
+def test_the_scale_is_kept(predictor: BiasRatings) -> None:
     assert predictor.predict(rated(*[(str(item), 5.0) for item in range(8)]), np.array([7]))[0] == 5.0

@@ -56,7 +56,7 @@ def catalogue() -> Catalogue:
 @pytest.fixture
 def evaluation() -> Evaluation:
     """Ann is new and wants the head, Bob has few events and wants both, Cy has many and wants an unknown item."""
-    known = events(ann=["2"], bob=[*"234567", "gone"], cy=["12"] * 60)
+    known = events(ann=["2"], bob=[*"22234567", "gone"], cy=["12"] * 60)
     return Evaluation.of(known, events(ann=["0"], bob=["1", "12"], cy=["unknown"]))
 
 
@@ -98,7 +98,7 @@ def test_beyond_accuracy_by_hand(evaluation: Evaluation, catalogue: Catalogue) -
     # Genres: items 0 and 1 share none, 0 and 4 all; Cy's list has no pair.
     assert measured["Diversity@5"] == pytest.approx((1 + 0) / 2)
     assert np.isnan(examined.per_user["Diversity@5"]).tolist() == [False, False, True]
-    # Histories: Ann 10; Bob 2..7, without the item that is gone; Cy's sixty events are one item.
+    # Histories: Ann 10; Bob 2..7, each once and without the item that is gone; Cy's sixty events are one item.
     assert measured["PopularityBias@5"] == pytest.approx((40 + 25.5 + 30) / (10 + 15 / 6 + 1))
 
 
@@ -106,6 +106,7 @@ def test_beyond_accuracy_looks_at_the_top_only(evaluation: Evaluation, examined:
     assert examined.beyond_accuracy["Coverage@5"] < examined.beyond_accuracy["Coverage@20"] == 1.0
     assert examined.beyond_accuracy["PopularityBias@5"] > examined.beyond_accuracy["PopularityBias@20"]
     assert examined.beyond_accuracy["Novelty@5"] < examined.beyond_accuracy["Novelty@20"]
+    assert examined.beyond_accuracy["Diversity@5"] < examined.beyond_accuracy["Diversity@20"]
 
 
 def test_without_vectors_there_is_no_diversity(evaluation: Evaluation) -> None:

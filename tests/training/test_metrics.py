@@ -180,6 +180,7 @@ def test_the_head_is_the_fewest_items_that_make_the_share() -> None:
     assert head_items(np.array([2, 2, 2, 2]), share=0.5).tolist() == [True, True, False, False]
 
 
+@hypothesis_settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0.5, 5), st.floats(0.5, 5)), min_size=1))
 def test_rating_metrics_are_those_of_torchmetrics(pairs: list[tuple[float, float]]) -> None:
     predicted, true = np.array(pairs).T

@@ -28,12 +28,13 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row; the best one of a grid and a label's note are set apart."""
+    """One row; a `note` stands beside its label."""
 
     label: str
     cells: tuple[str, ...]
     note: str = ""
     is_best: bool = False
+    """Whether it is set apart."""
     interval: Interval | None = None
 
 
@@ -45,11 +46,8 @@ class Grid:
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     corner: str = ""
-
-    @property
-    def is_plotted(self) -> bool:
-        """Whether rows have intervals to draw."""
-        return any(row.interval for row in self.rows)
+    plotted_to: str = ""
+    """Where the plot of the intervals ends; it begins at 0. Empty without a plot."""
 
 
 def share(value: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ LONGEST_LABEL = 30
 # The room of one letter and of a line, in shares of the picture's width and height.
 LETTER, LINE = 0.0093, 0.036
 Box = tuple[float, float, float, float]
+Side = Literal["left", "right"]
 
 
 def item_map_png(item_map: ItemMap, *, with_legend: bool) -> bytes:
@@ -63,28 +64,31 @@ def _draw_titles(axes: Axes, item_map: ItemMap) -> None:
     from matplotlib.patheffects import withStroke
 
     halo = [withStroke(linewidth=2.5, foreground=rcParams["figure.facecolor"])]
-    for row in _placed(item_map):
+    for row, side in _placed(item_map):
         axes.annotate(
             _label(item_map.titles[row]),
             tuple(item_map.points[row]),
-            xytext=(4, 3),
+            xytext=(4 if side == "left" else -4, 3),
             textcoords="offset points",
+            ha=side,
             fontsize=9,
             path_effects=halo,
         )
 
 
-def _placed(item_map: ItemMap) -> list[int]:
-    """Choose the most popular items whose titles have room beside those chosen before."""
+def _placed(item_map: ItemMap) -> list[tuple[int, Side]]:
+    """Choose the most popular items whose titles have room beside those chosen before, and how to align them."""
     low, high = item_map.points.min(axis=0), item_map.points.max(axis=0)
     places: npt.NDArray[np.float64] = (item_map.points - low) / (high - low)
-    chosen: list[int] = []
+    chosen: list[tuple[int, Side]] = []
     boxes: list[Box] = []
-    for row, (left, bottom) in enumerate(places[:TRIED].tolist()):
-        right = left + LETTER * len(_label(item_map.titles[row]))
-        box = (left, bottom, right, bottom + LINE)
-        if right <= 1.0 and not any(_overlap(box, other) for other in boxes):
-            chosen.append(row)
+    for row, (across, up) in enumerate(places[:TRIED].tolist()):
+        width = LETTER * len(_label(item_map.titles[row]))
+        side: Side = "left" if across + width <= 1.0 else "right"
+        left = across if side == "left" else across - width
+        box = (left, up, left + width, up + LINE)
+        if not any(_overlap(box, other) for other in boxes):
+            chosen.append((row, side))
             boxes.append(box)
     return chosen[:LABELS]
 

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from training.curve import CurvePoint, curves_png
+from training.curve import CurvePoint
+from training.report.curve_drawing import curve_png, measured_metric
 from training.report.item_map import ItemMap
 from training.report.item_map_drawing import item_map_png
 
@@ -61,10 +62,10 @@ def map_picture(item_map: ItemMap) -> Picture:
 
 def _curve_picture(own: Sequence[CurvePoint], metric: str) -> Picture:
     words = f"Learning curve of {own[0].stage}: {len(own)} epochs, loss from {own[0].loss:.4g} to {own[-1].loss:.4g}"
-    measured = [point.metrics[metric] for point in own if metric in point.metrics]
-    if measured:
-        words += f", validation {metric} {measured[-1]:.4f} at last and {max(measured):.4f} at best"
-    return Picture.of(lambda: curves_png(own, metric), words)
+    if (shown := measured_metric(own, metric)) is not None:
+        values = ", ".join(f"{point.metrics[shown]:.4f}" for point in own if shown in point.metrics)
+        words += f"; validation {shown} {values}"
+    return Picture.of(lambda: curve_png(own, metric), words)
 
 
 def _drawn(draw: Callable[[], bytes], theme: Theme) -> bytes:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from training.evaluation import USER_GROUP_BORDERS, Examination
 from training.metrics import HEAD_SHARE
@@ -10,6 +12,7 @@ from training.report.grid import Column, Grid, Interval, Row, cell, probability,
 from training.report.quality import Quality
 
 SHOWN = ("NDCG@10", "HR@10", "MRR@10", "NDCG@20", "Recall@20")
+CORNER = "Stage or baseline"
 ERRORS = ("RMSE", "MAE")
 BEYOND = {
     "Coverage@10": (Column("Coverage@10", "share of the catalogue"), 3),
@@ -32,16 +35,20 @@ def quality_grid(quality: Quality) -> Grid:
     """Lay out the metrics of every row with intervals and p-values."""
     metric, p_values = quality.metric, quality.p_values()
     others = [name for name in SHOWN if name != metric]
-    columns = (Column(metric), Column("95 % interval"), Column("p", "against the best"), *map(Column, others))
+    columns = (Column(metric), Column("95 % interval"), Column("p", "to the best"), *map(Column, others))
 
     def cells(label: str, measured: Examination) -> tuple[str, ...]:
         low, high = measured.intervals[metric]
         p_value = probability(p_values[label]) if label in p_values else "best"
-        first = (share(measured.means[metric]), f"{share(low)} to {share(high)}", p_value)
+        first = (share(measured.means[metric]), f"{share(low)} – {share(high)}", p_value)
         return (*first, *(cell(measured.means, name) for name in others))
 
     caption = f"{quality.served.users:,} test users, ranking over the whole catalogue"
-    return Grid(caption, columns, _rows(quality, cells, is_plotted=True), "Stage or baseline")
+    rows = tuple(
+        replace(row, is_best=row.label == quality.best, interval=_interval(quality, row.label))
+        for row in _rows(quality, cells)
+    )
+    return Grid(caption, columns, rows, CORNER, f"{_widest(quality):.2f}")
 
 
 def beyond_grid(quality: Quality) -> Grid:
@@ -53,7 +60,7 @@ def beyond_grid(quality: Quality) -> Grid:
         return tuple(cell(measured.beyond_accuracy, name, BEYOND[name][1]) for name in names)
 
     columns = tuple(BEYOND[name][0] for name in names)
-    return Grid("What the first ten items are, besides right", columns, _rows(quality, cells), "Stage or baseline")
+    return Grid("What the first ten items are, besides right", columns, _rows(quality, cells), CORNER)
 
 
 def group_grids(quality: Quality) -> list[Grid]:
@@ -91,26 +98,23 @@ def _group_grid(quality: Quality, caption: str, groups_of: Callable[[Examination
     def cells(_: str, measured: Examination) -> tuple[str, ...]:
         return tuple(cell(groups_of(measured)[name], quality.metric) for name in groups)
 
-    return Grid(caption, columns, _rows(quality, cells), "Stage or baseline")
+    return Grid(caption, columns, _rows(quality, cells), CORNER)
 
 
-def _rows(
-    quality: Quality, cells: Callable[[str, Examination], tuple[str, ...]], *, is_plotted: bool = False
-) -> tuple[Row, ...]:
-    widest = max(each.intervals[quality.metric][1] for each in quality.rows.values())
+def _rows(quality: Quality, cells: Callable[[str, Examination], tuple[str, ...]]) -> tuple[Row, ...]:
+    served = quality.served_label
     return tuple(
-        Row(
-            label,
-            cells(label, measured),
-            note="served" if label == quality.served_label else "",
-            is_best=label == quality.best,
-            interval=_interval(measured, quality.metric, widest) if is_plotted else None,
-        )
+        Row(label, cells(label, measured), "served" if label == served else "")
         for label, measured in quality.rows.items()
     )
 
 
-def _interval(measured: Examination, metric: str, widest: float) -> Interval:
-    low, high = measured.intervals[metric]
-    scale = 100.0 / max(widest, 1e-12)
-    return Interval(low * scale, measured.means[metric] * scale, high * scale)
+def _widest(quality: Quality) -> float:
+    """Return where the plot ends: a round number that no interval passes."""
+    return max(math.ceil(100 * max(each.intervals[quality.metric][1] for each in quality.rows.values())) / 100, 0.01)
+
+
+def _interval(quality: Quality, label: str) -> Interval:
+    measured, percent = quality.rows[label], 100.0 / _widest(quality)
+    low, high = measured.intervals[quality.metric]
+    return Interval(low * percent, measured.means[quality.metric] * percent, high * percent)
