@@ -135,6 +135,15 @@ def evaluate(
 
 
 @cli.command()
+def report(
+    bundle: BundlePath = DEFAULT_BUNDLE,
+    out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("report.html"),
+) -> None:
+    """Write the report of a bundle's training as one HTML file: curves, quality, groups, examples, map of the items."""
+    _offline().report(bundle, out)
+
+
+@cli.command()
 def recommend(
     histories: Histories,
     out: Annotated[Path, typer.Option(help="A .csv or .parquet file.")],

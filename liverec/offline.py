@@ -16,7 +16,7 @@ from app.settings import Settings
 from app.store import Store
 from engine.atomic import check_target, write_atomically
 from engine.bundle import Bundle
-from engine.errors import ConfigError, DataError
+from engine.errors import BundleError, ConfigError, DataError
 from liverec.data_options import DataOptions
 from training.baselines import baseline_lists
 from training.checkpoint import Checkpoint
@@ -36,6 +36,7 @@ from training.prediction import (
     write_table,
 )
 from training.preparation import Preparation, joined
+from training.report.files import PAGE
 from training.selection import Selection
 
 console = Console(stderr=True)
@@ -107,6 +108,14 @@ def evaluate(options: DataOptions, bundle: Path, out: Path | None) -> None:
     console.print(_metrics_table(f"{preparation.name}: {len(test):,} users, full ranking", rows))
     if out is not None:
         write_atomically(out, json.dumps(rows, indent=1).encode())
+
+
+def report(bundle: Path, out: Path) -> None:
+    """Copy the report out of a bundle."""
+    if PAGE not in Bundle.open(bundle).manifest.files:
+        raise BundleError(f"{bundle} has no {PAGE}; train it with --set report=true")
+    write_atomically(out, (bundle / PAGE).read_bytes())
+    console.print(f"the report is in {out}")
 
 
 def recommend(

@@ -35,6 +35,7 @@ TINY = {
         "first_epochs": 6,
     },
     "neighbours": {"most": 10},
+    "ratings": {"model": "bias"},
     "ranker": {
         "keep": "always",
         "epochs": 2,

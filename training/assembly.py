@@ -76,10 +76,10 @@ class Assembly:
         if stages.ranker is not None:
             width = encoded[self._config.retriever.source_name].vectors.outputs.shape[1]
             ranker = export_ranker(stages.ranker, width, len(self._config.ranker_features))
-        attachments = {
-            "curves.json": curves_json(stages.curve),
-            "curves.png": curves_png(stages.curve, self._config.metric),
-        }
+        attachments = {"curves.json": curves_json(stages.curve)}
+        # Sources that are counted learn nothing.
+        if stages.curve:
+            attachments["curves.png"] = curves_png(stages.curve, self._config.metric)
         attachments |= {
             f"cleaning_{part}.json": report.to_json().encode() for part, report in self._preparation.reports.items()
         }

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import resource
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,16 +13,20 @@ from torch import nn
 from worlds import markov_chain
 
 from engine.errors import ConfigError, TrainingError
+from models import RETRIEVERS, UserEncoder
 from training.assembly import TrainedStages
 from training.checkpoint import Checkpoint
 from training.config import TrainingConfig
 from training.curve import CurvePoint
 from training.dataset import Dataset
 from training.fit import Stage, TrainedStage, fit
+from training.interactions import Interactions
 from training.optimiser import AveragedOptimiser
 from training.pipeline import Pipeline
 from training.preparation import Preparation
 from training.randomness import Randomness
+from training.retriever_config import RetrieverConfig
+from training.retriever_training import RetrieverTraining
 
 SMALL = {
     "threads": 1,
@@ -44,6 +47,10 @@ SMALL = {
 }
 
 
+STEP = AveragedOptimiser.step
+NEVER = 1_000_000
+
+
 class Interrupted(BaseException):
     """Stands for Ctrl-C, a power cut or a spot machine taken away."""
 
@@ -58,24 +65,18 @@ def config(**changed: object) -> TrainingConfig:
     return TrainingConfig.model_validate(SMALL | changed)
 
 
-@pytest.fixture
-def interrupt(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], list[int]]:
-    """Stop at the given step, counted over all stages; return the list that counts them."""
-    step = AveragedOptimiser.step
+def stopped_at(patch: pytest.MonkeyPatch, stop: int) -> list[int]:
+    """Stop at the given step, counted over all stages from now on; return the list of those that were taken."""
+    steps: list[int] = []
 
-    def at(stop: int) -> list[int]:
-        steps: list[int] = []
+    def counted(self: AveragedOptimiser, loss: torch.Tensor) -> float:
+        if len(steps) == stop:
+            raise Interrupted
+        steps.append(len(steps))
+        return STEP(self, loss)
 
-        def counted(self: AveragedOptimiser, loss: torch.Tensor) -> float:
-            if len(steps) == stop:
-                raise Interrupted
-            steps.append(stop)
-            return step(self, loss)
-
-        monkeypatch.setattr(AveragedOptimiser, "step", counted)
-        return steps
-
-    return at
+    patch.setattr(AveragedOptimiser, "step", counted)
+    return steps
 
 
 def train(preparation: Preparation, checkpoint: Checkpoint | None) -> TrainedStages:
@@ -97,22 +98,31 @@ def uninterrupted(preparation: Preparation) -> TrainedStages:
     return train(preparation, None)
 
 
+@pytest.fixture(scope="module")
+def step_count(uninterrupted: TrainedStages, preparation: Preparation) -> int:
+    """How many steps the whole run takes."""
+    with pytest.MonkeyPatch.context() as patch:
+        steps = stopped_at(patch, NEVER)
+        train(preparation, None)
+    return len(steps)
+
+
 @pytest.mark.parametrize("share", [0.02, 0.15, 0.4, 0.6, 0.8, 0.97])
 def test_a_run_stopped_anywhere_ends_as_one_that_was_not(
-    preparation: Preparation, uninterrupted: TrainedStages, interrupt, tmp_path: Path, share: float
+    preparation: Preparation,
+    uninterrupted: TrainedStages,
+    step_count: int,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    share: float,
 ) -> None:
-    total = 100_000
-    if share:
-        steps = interrupt(total)
-        train(preparation, None)
-        total = len(steps)
-    interrupt(int(share * total))
+    stopped_at(monkeypatch, int(share * step_count))
     with pytest.raises(Interrupted):
         train(preparation, Checkpoint(tmp_path / "c", "digest", every_seconds=0))
-    went_on = interrupt(100_000)
+    steps = stopped_at(monkeypatch, NEVER)
     found = train(preparation, Checkpoint(tmp_path / "c", "digest", every_seconds=0))
-    # It went on, and did not start afresh: but for the epoch that was cut off, all steps before were spared.
-    assert len(went_on) < total or share < 0.1
+    # It went on and did not start afresh: only the epoch that was cut off is done again.
+    assert len(steps) < step_count - 0.8 * share * step_count + 20
     assert found.encoders.keys() == uninterrupted.encoders.keys() == {"sasrec", "multvae"}
     for name, network in uninterrupted.encoders.items():
         assert_same(found.encoders[name], network)
@@ -120,3 +130,117 @@ def test_a_run_stopped_anywhere_ends_as_one_that_was_not(
     assert_same(found.ratings, uninterrupted.ratings)
     assert curve_of(found) == curve_of(uninterrupted)
     assert found.metrics == uninterrupted.metrics
+
+
+@pytest.mark.parametrize("name", sorted(RETRIEVERS))
+def test_a_stage_of_any_network_goes_on(name: str, preparation: Preparation, tmp_path: Path) -> None:
+    chosen = RetrieverConfig(model=name, epochs=4, events_per_batch=80, validate_every=1, patience=9)
+    interactions = Interactions.of(preparation.split.train, preparation.vocabulary, preparation.window)
+    training = RetrieverTraining(config(), chosen, preparation.window, interactions)
+
+    def run(checkpoint: Checkpoint | None, stop: int = 9) -> TrainedStage[UserEncoder]:
+        validated: list[UserEncoder] = []
+
+        def validate(network: UserEncoder) -> dict[str, float]:
+            validated.append(network)
+            if len(validated) == stop:
+                raise Interrupted
+            return {"NDCG@10": float(network.item_vectors().detach().square().sum())}
+
+        stage = Stage(name, "NDCG@10", Randomness(1, name), checkpoint)
+        return training.run(interactions.columns, validate, chosen.epochs, stage)
+
+    wanted = run(None)
+    with pytest.raises(Interrupted):
+        run(Checkpoint(tmp_path, "digest", every_seconds=0), stop=3)
+    # What a stopped process leaves behind in torch must not matter.
+    torch.rand(7)
+    found = run(Checkpoint(tmp_path, "digest", every_seconds=0))
+    assert_same(found.network, wanted.network)
+    assert [(each.epoch, each.loss, each.metrics) for each in found.curve] == [
+        (each.epoch, each.loss, each.metrics) for each in wanted.curve
+    ]
+
+
+def fitted(folder: Path, losses: list[float], patience: int = 9) -> TrainedStage[nn.Linear]:
+    """Fit one number with the given factors as losses, one step an epoch."""
+    torch.manual_seed(0)
+    chosen = TrainingConfig().retriever.model_copy(update={"patience": patience, "validate_every": 1})
+    optimiser = AveragedOptimiser(nn.Linear(1, 1, bias=False), chosen, len(losses))
+
+    def epoch() -> float:
+        return optimiser.step(losses[optimiser.step_count] * optimiser.network.weight.square().sum())
+
+    stage = Stage("one number", "NDCG@10", Randomness(1, "x"), Checkpoint(folder, "digest", every_seconds=0))
+    return fit(stage, chosen, len(losses), optimiser, epoch, lambda _network: {"NDCG@10": 0.5})
+
+
+def test_a_loss_that_is_no_number_names_the_step_and_leaves_the_last_good_epoch(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"loss is nan at step 3.*lower learning_rate.*last good epoch"):
+        fitted(tmp_path, [1.0, 1.0, 1.0, float("nan"), 1.0])
+    state = Checkpoint(tmp_path, "digest").load("one number")
+    assert state is not None
+    assert state["optimiser"]["step_count"] == 3
+    found = fitted(tmp_path, [9.0, 9.0, 9.0, 1.0, 1.0])
+    assert [each.epoch for each in found.curve] == [1, 2, 3, 4, 5]
+    assert found.curve[2].loss < found.curve[0].loss < 2.0
+
+
+def test_patience_goes_on_where_it_was(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError):
+        fitted(tmp_path, [1.0, 1.0, float("nan"), 1.0, 1.0, 1.0], patience=2)
+    # The second epoch was the first of two without a better result.
+    assert len(fitted(tmp_path, [1.0] * 6, patience=2).curve) == 3
+
+
+def test_the_last_epoch_is_saved_however_little_time_has_passed(tmp_path: Path) -> None:
+    checkpoint = Checkpoint(tmp_path, "digest")
+    assert not checkpoint.is_due()
+    optimiser = AveragedOptimiser(nn.Linear(1, 1), TrainingConfig().retriever, 3)
+    stage = Stage("one", "NDCG@10", Randomness(1, "x"), checkpoint)
+    fit(stage, TrainingConfig().retriever, 3, optimiser, lambda: 1.0, None)
+    state = checkpoint.load("one")
+    assert state is not None
+    assert [CurvePoint(**point).epoch for point in state["curve"]] == [1, 2, 3]
+
+
+def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
+    Checkpoint(tmp_path / "c", config().digest("data"))
+    with pytest.raises(ConfigError, match=r"c is of other data or another config; delete it to start afresh"):
+        Checkpoint(tmp_path / "c", config(seed=2).digest("data"))
+    with pytest.raises(ConfigError, match="other data"):
+        Checkpoint(tmp_path / "c", config().digest("other data"))
+    Checkpoint(tmp_path / "c", config(threads=2).digest("data"))
+
+
+def test_a_removed_checkpoint_leaves_nothing(tmp_path: Path) -> None:
+    checkpoint = Checkpoint(tmp_path / "c", "digest")
+    checkpoint.save("a stage", {"x": torch.zeros(3)})
+    checkpoint.remove()
+    assert list(tmp_path.iterdir()) == []
+
+
+@contextmanager
+def files_up_to(size: int) -> Iterator[None]:
+    """Let no file grow beyond `size` bytes, as on a disk that is full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_full_disk_is_named_and_what_was_saved_stays(tmp_path: Path) -> None:
+    checkpoint = Checkpoint(tmp_path / "c", "digest")
+    checkpoint.save("sasrec, first", {"x": torch.ones(3)})
+    before = sorted(path.name for path in (tmp_path / "c").iterdir())
+    with (
+        files_up_to(100_000),
+        pytest.raises(TrainingError, match=r"sasrec,_first\.pt cannot be written .*free some disk"),
+    ):
+        checkpoint.save("sasrec, first", {"x": torch.zeros(1_000_000)})
+    assert sorted(path.name for path in (tmp_path / "c").iterdir()) == before
+    state = checkpoint.load("sasrec, first")
+    assert state is not None
+    assert torch.equal(state["x"], torch.ones(3))

@@ -60,6 +60,12 @@ def cell(metrics: Mapping[str, float], name: str, digits: int = 4) -> str:
     return f"{metrics[name]:.{digits}f}" if name in metrics else MISSING
 
 
+def percent(value: float, digits: int = 0, *, is_signed: bool = False) -> str:
+    """Write a share as percent."""
+    sign = "+" if is_signed else ""
+    return f"{100.0 * value:{sign}.{digits}f} %".replace("-", "\N{MINUS SIGN}")
+
+
 def probability(value: float) -> str:
     """Write a p-value; below a thousandth, digits would say more than was drawn."""
     return "< 0.001" if value < 0.001 else f"{value:.3f}"

@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from training.report.examples import examples_of
-from training.report.grid import probability, share
+from training.report.grid import Grid, percent, probability, share
 from training.report.item_map import ItemMap
 from training.report.particulars import cleaning_grids, data_particulars, training_particulars
 from training.report.picture import curve_pictures, map_picture
@@ -62,7 +62,7 @@ def _environment() -> Environment:
     )
 
 
-def _test_grid(quality: Quality | None) -> Any:  # noqa: ANN401
+def _test_grid(quality: Quality | None) -> Grid | None:
     return quality_grid(quality) if quality else None
 
 
@@ -84,10 +84,12 @@ def _tiles(quality: Quality | None) -> list[tuple[str, str, str]]:
     low, high = served.intervals[metric]
     tiles = [(metric, share(served.means[metric]), f"95 % interval {share(low)} to {share(high)}")]
     if lead is not None:
-        tiles.append((f"Against {lead.baseline}", f"{lead.share:+.0%}", f"p {_equals(probability(lead.p_value))}"))
-    tiles.append(("HR@10", f"{served.means['HR@10']:.1%}", "users with a hit among ten"))
+        tiles.append(
+            (f"Against {lead.baseline}", percent(lead.share, is_signed=True), f"p {_equals(probability(lead.p_value))}")
+        )
+    tiles.append(("HR@10", percent(served.means["HR@10"], 1), "users with a hit among ten"))
     tiles.append(
-        ("Coverage@10", f"{served.beyond_accuracy['Coverage@10']:.1%}", "of the catalogue is shown to someone")
+        ("Coverage@10", percent(served.beyond_accuracy["Coverage@10"], 1), "of the catalogue is shown to someone")
     )
     return tiles
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from training.evaluation import USER_GROUP_BORDERS, Examination
 from training.metrics import HEAD_SHARE
-from training.report.grid import Column, Grid, Interval, Row, cell, probability, share
+from training.report.grid import Column, Grid, Interval, Row, cell, percent, probability, share
 from training.report.quality import Quality
 
 SHOWN = ("NDCG@10", "HR@10", "MRR@10", "NDCG@20", "Recall@20")
@@ -25,7 +25,7 @@ GROUP_NOTES = {
     "new": f"at most {FEW} events",
     "few": f"{FEW + 1} to {MANY} events",
     "many": f"more than {MANY} events",
-    "head": f"{HEAD_SHARE:.0%} of all events",
+    "head": f"{percent(HEAD_SHARE)} of all events",
     "tail": "the other items",
 }
 Groups = Mapping[str, Mapping[str, float]]
