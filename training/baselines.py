@@ -16,6 +16,7 @@ from training.metrics import CUTOFFS, ranking_metrics
 from training.neighbours_config import NeighboursConfig
 
 EASE_REGULARISATIONS = (50.0, 100.0, 200.0, 500.0, 1_000.0)
+EASE_SEARCH_UP_TO = 5_000
 KNN_NEIGHBOURS = (100, 50, 200)
 USERS_AT_ONCE = 256
 Floats = npt.NDArray[np.float32]
@@ -39,7 +40,9 @@ def baseline_lists(
         "item-kNN": _lists(test, _best(knn, valid, vocabulary, metric), vocabulary),
     }
     if few:
-        ease = [_ease(interactions, regularisation) for regularisation in EASE_REGULARISATIONS]
+        # Each value costs an inverse of all items: on a large catalogue fewer are tried.
+        tried = EASE_REGULARISATIONS if len(vocabulary) <= EASE_SEARCH_UP_TO else EASE_REGULARISATIONS[2:4]
+        ease = [_ease(interactions, regularisation) for regularisation in tried]
         lists["EASE"] = _lists(test, _best(ease, valid, vocabulary, metric), vocabulary)
     return lists
 
