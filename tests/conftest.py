@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from tiny import TINY
 from worlds import markov_chain
 
 from app.embedded_store import EmbeddedStore
@@ -20,29 +21,6 @@ from training.config import TrainingConfig
 from training.dataset import Dataset
 from training.pipeline import Pipeline
 from training.preparation import Preparation
-
-TINY = {
-    "window": {"max_length": 12},
-    "threads": 1,
-    "retriever": {
-        "network": {"width": 16, "blocks": 1, "heads": 2, "dropout": 0.1},
-        "epochs": 6,
-        "learning_rate": 0.02,
-        "warmup_steps": 5,
-        "events_per_batch": 200,
-        "averaging": 0.9,
-        "validate_every": 3,
-        "first_epochs": 6,
-    },
-    "neighbours": {"most": 10},
-    "ratings": {"model": "bias"},
-    "ranker": {
-        "keep": "always",
-        "epochs": 2,
-        "held_out": 3,
-        "network": {"hidden": 8},
-    },
-}
 
 
 def titled(events: pl.DataFrame) -> pl.DataFrame:

@@ -90,12 +90,14 @@ class Tuning:
         study = optuna.create_study(
             study_name="liverec",
             storage=JournalStorage(JournalFileBackend(str(journal))),
-            sampler=optuna.samplers.TPESampler(seed=self._base.seed, n_startup_trials=STARTUP_TRIALS),
             pruner=optuna.pruners.MedianPruner(n_startup_trials=STARTUP_TRIALS),
             direction="maximize",
             load_if_exists=True,
         )
         self._check(study)
+        # With the same seed again, a search that goes on would repeat the draws that it began with.
+        seed = self._base.seed + len(study.trials)
+        study.sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTUP_TRIALS)
         study.optimize(self._objective(say), n_trials=trials, timeout=seconds, catch=(TrainingError,))
         if not study.get_trials(states=[optuna.trial.TrialState.COMPLETE]):
             raise TrainingError("no trial was finished; give more time, or smaller learning rates")

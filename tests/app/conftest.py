@@ -12,7 +12,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
+import polars as pl
 import pytest
+from tiny import TINY
+from worlds import markov_chain
+
+from training.config import TrainingConfig
+from training.dataset import Dataset
+from training.pipeline import Pipeline
+from training.preparation import Preparation
 
 START_SECONDS = 40.0
 
@@ -60,8 +68,8 @@ def start(tiny_bundle: Path, store_url: str) -> Iterator[Start]:
     """Start services that are stopped at the end."""
     running: list[Service] = []
 
-    def one(workers: int = 1, redis_url: str = store_url, **environment: str) -> Service:
-        service = Service(tiny_bundle, redis_url, workers, **environment)
+    def one(workers: int = 1, redis_url: str = store_url, bundle: Path = tiny_bundle, **environment: str) -> Service:
+        service = Service(bundle, redis_url, workers, **environment)
         running.append(service)
         service.wait()
         return service
@@ -69,6 +77,17 @@ def start(tiny_bundle: Path, store_url: str) -> Iterator[Start]:
     yield one
     for service in running:
         service.stop()
+
+
+@pytest.fixture(scope="session")
+def implicit_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of data without ratings."""
+    views = markov_chain().with_columns(kind=pl.lit("view"), value=pl.lit(None, dtype=pl.Float64))
+    chosen = {**TINY, "retriever": {"model": "popularity"}, "ranker": {"model": "none"}}
+    config = TrainingConfig.model_validate(chosen)
+    folder = tmp_path_factory.mktemp("implicit") / "b"
+    Pipeline(Preparation.of(Dataset("views", {"all": views.lazy()}, None), config), config, print).run(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

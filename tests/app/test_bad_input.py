@@ -5,20 +5,10 @@ from __future__ import annotations
 import json
 import uuid
 
-import httpx
 import pytest
+from problem_document import check
 
-PROBLEM = "application/problem+json"
 GOOD = {"user_id": "bad", "item_id": "item 1", "rating": 4}
-
-
-def check(response: httpx.Response, status: int, *words: str) -> None:
-    assert response.status_code == status, response.text
-    assert response.headers["content-type"] == PROBLEM
-    problem = response.json()
-    assert problem["status"] == status
-    for word in words:
-        assert word in problem["detail"], problem
 
 
 @pytest.mark.parametrize("n", ["0", "501", "-1", "ten", "1.5", ""])

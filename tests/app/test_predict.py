@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from test_bad_input import check
+from problem_document import check
 
 from app.embedded_store import EmbeddedStore
 

