@@ -2,6 +2,7 @@
 
 from models.autoencoder import Autoencoder
 from models.encoder import SequenceEncoder, UserEncoder
+from models.folded_items import FoldedItems
 from models.gru4rec import GRU4Rec
 from models.item_facts import ItemFacts
 from models.matrix_factorisation import MatrixFactorisation
@@ -20,6 +21,7 @@ __all__ = [
     "RANKERS",
     "RETRIEVERS",
     "Autoencoder",
+    "FoldedItems",
     "GRU4Rec",
     "ItemFacts",
     "MatrixFactorisation",

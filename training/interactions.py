@@ -53,6 +53,15 @@ class Interactions:
         """Whether any event carries a rating."""
         return not bool(np.isnan(self.ratings).all())
 
+    def transposed(self) -> Interactions:
+        """Return the same events with users in the place of items: each item has a "history" of users."""
+        owner = np.repeat(np.arange(len(self.user_ids)), np.diff(self.columns.offsets))
+        order = np.lexsort((owner, self.columns.item_index))
+        counts = np.bincount(self.columns.item_index, minlength=len(self.vocabulary))
+        value, timestamp = self.columns.value[order], self.columns.timestamp[order]
+        columns = HistoryColumns(owner[order], value, timestamp, offsets_of(counts))
+        return Interactions(Vocabulary(self.user_ids), self.vocabulary.ids(), columns, self.ratings[order])
+
     def without_newest(self, count: int) -> HistoryColumns:
         """Return the columns without the newest `count` events of each user, or a quarter where that is less."""
         return self.columns.runs(self.columns.offsets[:-1], self._earlier_ends(count))

@@ -72,9 +72,9 @@ def knn_neighbours(columns: HistoryColumns, item_count: int, rules: NeighboursCo
     counts = torch.from_numpy(np.bincount(columns.item_index, minlength=item_count)).clamp(min=1).float()
     of_history, of_candidate = counts.pow(-rules.knn_history_power), counts.pow(-rules.knn_candidate_power)
     indices, weights = [], []
-    for start, shared in _gram_blocks(columns, item_count, rules.knn_user_power):
+    for start, block in _gram_blocks(columns, item_count, rules.knn_user_power):
         # One row for each item of the block, since the largest of a row are found faster than those of a column.
-        shared = shared.T.contiguous()
+        shared = block.T.contiguous()
         shared[torch.arange(len(shared)), torch.arange(len(shared)) + start] = 0.0
         trusted = shared / (shared + rules.knn_shrinkage).clamp(min=1e-12)
         scaled = shared.pow(rules.knn_power) * of_history[start : start + len(shared), None] * of_candidate

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+import torch
+
 from engine.item_vectors import ItemVectors
 from engine.items import ItemTable
 from engine.ratings import BiasRatings, NetworkRatings
 from engine.window import HistoryWindow
-from models import UserEncoder
+from models import FoldedItems, UserEncoder
 from training.config import TrainingConfig
 from training.fit import Stage, TrainedStage
 from training.interactions import Interactions
@@ -17,6 +20,8 @@ from training.preparation import Preparation
 from training.rating_evaluation import RatingEvaluation, rated_only
 from training.retriever_training import RetrieverTraining
 from training.torch_stages import TorchEncoder, item_vectors
+
+ITEMS_AT_ONCE = 256
 
 
 class RatingTraining:
@@ -33,8 +38,32 @@ class RatingTraining:
         """Train on the rated events of train; validate on those of valid."""
         config, vocabulary = self._config, self._preparation.vocabulary
         interactions = Interactions.of(rated_only(self._preparation.split.train), vocabulary, self.window)
+        if config.ratings.orientation == "item":
+            return self._run_over_items(interactions.transposed(), stage)
         training = RetrieverTraining(config, config.ratings, self.window, interactions, self._preparation.metadata)
         return training.run(interactions.columns, self._validator(), config.ratings.epochs, stage)
+
+    def _run_over_items(self, transposed: Interactions, stage: Stage) -> TrainedStage[UserEncoder]:
+        longest = max(int(np.diff(transposed.columns.offsets).max()), 2)
+        window = self.window.model_copy(update={"max_length": longest})
+        training = RetrieverTraining(self._config, self._config.ratings, window, transposed)
+        evaluation = self.evaluation()
+
+        def validate(network: UserEncoder) -> dict[str, float]:
+            return evaluation.measure(self.predictor(self._folded(network, transposed, window)))
+
+        epochs = self._config.ratings.epochs
+        trained = training.run(transposed.columns, validate if len(evaluation) else None, epochs, stage)
+        return TrainedStage(self._folded(trained.network, transposed, window), trained.curve)
+
+    def _folded(self, network: UserEncoder, transposed: Interactions, window: HistoryWindow) -> FoldedItems:
+        """Return the items' codes, with the user to be solved for; `network` has rows of users as its items."""
+        encoder, vectors = TorchEncoder(network, self._config.device), item_vectors(network)
+        rows = window.newest(transposed.columns, transposed.vocabulary.padding_index)
+        pieces = np.array_split(np.arange(len(rows.lengths)), max(len(rows.lengths) // ITEMS_AT_ONCE, 1))
+        codes = np.concatenate([encoder.encode(vectors.batch(rows.only(piece))) for piece in pieces])
+        mean_row = torch.from_numpy(vectors.outputs.mean(axis=0))
+        return FoldedItems(torch.from_numpy(codes), mean_row, self._config.ratings.fold_in)
 
     def predictor(self, network: UserEncoder) -> NetworkRatings:
         """Return the predictor that the network gives, behind the engine's contract."""

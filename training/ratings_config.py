@@ -18,6 +18,10 @@ class RatingsConfig(RetrieverConfig):
     """A network of models/, or "bias": mean + item bias + user bias."""
     objective: Literal["auto", "next_event", "masked", "reconstruction"] = "masked"
     loss: Literal["mse"] = "mse"
+    orientation: Literal["user", "item"] = "user"
+    """"item" trains on the ratings of each item instead (item-based AutoRec); users are folded in by ridge regression."""
+    fold_in: float = Field(default=1.0, gt=0)
+    """Lambda of that ridge regression."""
     max_length: int = Field(default=500, ge=2, le=10_000)
     """How many of the newest rated events it reads; the ranking networks read window.max_length."""
     mask_rate: MaskRate | tuple[MaskRate, MaskRate] = (0.05, 0.5)
@@ -35,4 +39,6 @@ class RatingsConfig(RetrieverConfig):
             if self.kind != "network":
                 raise ValueError(f"{self.model} cannot predict ratings; take a network of models/, or {BIAS!r}")
             self._check_network()
+            if self.orientation == "item" and self.objective == "next_event":
+                raise ValueError("next_event follows a user's time; with orientation = 'item' take masked")
         return self

@@ -123,7 +123,7 @@ def test_evaluate_stands_beside_popularity_and_ease(bundle: Path, folder: Path, 
     result = run("evaluate", "--bundle", bundle, "--data", folder, *COLUMNS, *QUICK, "--out", out)
     assert result.code == 0, result.err
     rows = json.loads(out.read_text())
-    assert list(rows) == ["popularity", "EASE", "sasrec, retrieved", "ncf, reranked"]
+    assert list(rows) == ["popularity", "item-kNN", "EASE", "sasrec, retrieved", "ncf, reranked"]
     assert rows["sasrec, retrieved"]["NDCG@10"] > 1.5 * rows["popularity"]["NDCG@10"]
 
 

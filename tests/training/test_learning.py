@@ -31,6 +31,32 @@ def test_the_average_follows_the_weights() -> None:
     assert 0 < difference < (3.0 - optimiser.average.weight).abs().max()
 
 
+class Counting(nn.Module):
+    """Counts its training passes, as a network that anneals something does; its draws of masks never change."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(()))
+        self.register_buffer("passes", torch.zeros((), dtype=torch.long))
+        self.register_buffer("masks", torch.zeros(3), persistent=False)
+
+    def forward(self) -> torch.Tensor:
+        self.passes += 1
+        return self.weight.square()
+
+
+def test_what_a_network_counts_is_the_average_s_too() -> None:
+    network = Counting()
+    optimiser = AveragedOptimiser(network, TrainingConfig().retriever, total_steps=5)
+    for _ in range(3):
+        optimiser.step(network())
+    assert optimiser.average.passes == network.passes == 3
+    again = AveragedOptimiser(Counting(), TrainingConfig().retriever, total_steps=5)
+    again.restore(optimiser.state())
+    again.step(again.network())
+    assert again.average.passes == again.network.passes == 4
+
+
 def test_the_learning_rate_warms_up_and_falls() -> None:
     config = TrainingConfig().retriever
     network = nn.Linear(2, 1)
