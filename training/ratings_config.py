@@ -19,7 +19,7 @@ class RatingsConfig(RetrieverConfig):
     objective: Literal["auto", "next_event", "masked", "reconstruction"] = "masked"
     loss: Literal["mse"] = "mse"
     orientation: Literal["user", "item"] = "user"
-    """"item" trains on the ratings of each item instead (item-based AutoRec); users are folded in by ridge regression."""
+    """"item" trains on the ratings of each item (item-based AutoRec); users are folded in by ridge regression."""
     fold_in: float = Field(default=1.0, gt=0)
     """Lambda of that ridge regression."""
     max_length: int = Field(default=500, ge=2, le=10_000)

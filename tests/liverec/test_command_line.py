@@ -16,6 +16,7 @@ import pytest
 from worlds import markov_chain
 
 from liverec.command_line import main
+from training.optimiser import AveragedOptimiser
 
 QUICK = [
     "--set=window.max_length=12",
@@ -135,6 +136,39 @@ def test_data_is_cleaned_and_reported(folder: Path, run, tmp_path: Path) -> None
     report = json.loads((tmp_path / "clean" / "cleaning_all.json").read_text())
     assert (report["rows_in"], report["rows_out"]) == (4, 1)
     assert {row for finding in report["findings"] for row in finding["rows"]} == {3, 4, 5}
+
+
+def test_an_interrupted_training_goes_on(folder: Path, run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out, checkpoint = tmp_path / "bundle", tmp_path / "bundle.checkpoint"
+    given = [
+        "train",
+        "--data",
+        folder,
+        "--out",
+        out,
+        *COLUMNS,
+        *QUICK,
+        "--set=ratings.model=bias",
+        "--set=report=false",
+    ]
+    step, steps = AveragedOptimiser.step, []
+
+    def until_ctrl_c(self: AveragedOptimiser, loss: object) -> float:
+        if self.step_count == 3 and steps[-3:] == [0, 1, 2] and len(steps) > 3:
+            raise KeyboardInterrupt
+        steps.append(self.step_count)
+        return step(self, loss)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(AveragedOptimiser, "step", until_ctrl_c)
+        assert run(*given).code != 0
+    assert [path.name for path in tmp_path.iterdir()] == [checkpoint.name]
+    check_refusal(run(*given, "--set=seed=2"), "bundle.checkpoint", "another config", "delete it")
+    finished = run(*given)
+    assert finished.code == 0, finished.err
+    assert "sasrec, first 1/6" not in finished.err
+    assert "sasrec 1/6" in finished.err
+    assert [path.name for path in tmp_path.iterdir()] == [out.name]
 
 
 def check_refusal(result: Result, *words: str) -> None:

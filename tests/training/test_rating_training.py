@@ -97,6 +97,35 @@ def test_other_networks_predict_ratings_too(model: str, tiny_config: TrainingCon
     assert measured["RMSE"] == pytest.approx(opened.manifest.metrics["test ratings"]["RMSE"], abs=1e-4)
 
 
+def test_the_item_based_autoencoder_folds_anybody_in(tiny_config: TrainingConfig, tmp_path: Path) -> None:
+    network = {"width": 4, "activation": "identity", "normalise": "mean", "dropout": 0.0}
+    preparation, config = prepared(
+        tiny_config,
+        model="autoencoder",
+        orientation="item",
+        epochs=60,
+        learning_rate=0.02,
+        fold_in=0.1,
+        network=network,
+    )
+    opened = Pipeline(preparation, config, print).run(tmp_path / "b")
+    ratings = opened.recommender().ratings
+    rated = {0: 1.0, 1: 5.0, 2: 1.0, 3: 5.0}
+    history = History(tuple(Event("new", f"item {item}", "rating", value, item) for item, value in rated.items()))
+    even, odd = ratings.predict(history, opened.items.vocabulary.indices_of(["item 6", "item 7"]))
+    assert even < odd - 1
+
+
+def test_transposed_events_are_the_same_events(tiny_preparation: Preparation) -> None:
+    interactions = Interactions.of(tiny_preparation.split.train, tiny_preparation.vocabulary, tiny_preparation.window)
+    transposed = interactions.transposed()
+    assert len(transposed.vocabulary) == len(interactions.user_ids)
+    assert len(transposed.columns.offsets) == len(interactions.vocabulary) + 1
+    again = transposed.transposed()
+    np.testing.assert_array_equal(np.diff(again.columns.offsets), np.diff(interactions.columns.offsets))
+    assert np.sort(again.ratings).tolist() == np.sort(interactions.ratings).tolist()
+
+
 def test_a_rating_network_needs_ratings(tiny_config: TrainingConfig, tmp_path: Path) -> None:
     views = markov_chain().with_columns(kind=pl.lit("view"), value=pl.lit(None, dtype=pl.Float64))
     config = TrainingConfig.model_validate({**tiny_config.model_dump(exclude_unset=True), "ratings": RATINGS})
@@ -111,6 +140,7 @@ def test_a_rating_network_needs_ratings(tiny_config: TrainingConfig, tmp_path: P
         ("ratings.model=ease", "ease cannot predict ratings"),
         ("ratings.loss=softmax", "ratings.loss"),
         ("ratings.objective=next_event", "cannot learn by next_event"),
+        ("ratings.fold_in=0", "ratings.fold_in"),
         ("ratings.model=nothing", "unknown retriever 'nothing'"),
     ],
 )
