@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ from training.neighbours_config import NeighboursConfig
 
 EASE_REGULARISATIONS = (50.0, 100.0, 200.0, 500.0, 1_000.0)
 EASE_SEARCH_UP_TO = 5_000
-KNN_NEIGHBOURS = (100, 50, 200)
+KNN_MOST = (100, 50, 200)
 USERS_AT_ONCE = 256
 Floats = npt.NDArray[np.float32]
 Lists = list[list[str]]
@@ -33,8 +33,7 @@ def baseline_lists(
     """
     vocabulary, metric = interactions.vocabulary, config.metric
     few = len(vocabulary) <= config.neighbours.ease_up_to
-    rules = [NeighboursConfig(most=most) for most in (KNN_NEIGHBOURS if few else KNN_NEIGHBOURS[:1])]
-    knn = [_neighbours(interactions, each) for each in rules]
+    knn = (_neighbours(interactions, NeighboursConfig(most=most)) for most in (KNN_MOST if few else KNN_MOST[:1]))
     lists = {
         "popularity": _lists(test, _popularity(interactions), vocabulary),
         "item-kNN": _lists(test, _best(knn, valid, vocabulary, metric), vocabulary),
@@ -42,7 +41,7 @@ def baseline_lists(
     if few:
         # Each value costs an inverse of all items: on a large catalogue fewer are tried.
         tried = EASE_REGULARISATIONS if len(vocabulary) <= EASE_SEARCH_UP_TO else EASE_REGULARISATIONS[2:4]
-        ease = [_ease(interactions, regularisation) for regularisation in tried]
+        ease = (_ease(interactions, regularisation) for regularisation in tried)
         lists["EASE"] = _lists(test, _best(ease, valid, vocabulary, metric), vocabulary)
     return lists
 
@@ -68,9 +67,15 @@ def _neighbours(interactions: Interactions, rules: NeighboursConfig) -> Scores:
     return scores
 
 
-def _best(tried: list[Scores], valid: Evaluation, vocabulary: Vocabulary, metric: str) -> Scores:
-    found = [ranking_metrics(_lists(valid, scores, vocabulary), valid.wanted).get(metric, 0.0) for scores in tried]
-    return tried[int(np.argmax(found))]
+def _best(tried: Iterable[Scores], valid: Evaluation, vocabulary: Vocabulary, metric: str) -> Scores:
+    """Return the one with the highest metric; no more than two are in memory at once."""
+    best: tuple[float, Scores] | None = None
+    for scores in tried:
+        found = ranking_metrics(_lists(valid, scores, vocabulary), valid.wanted).get(metric, 0.0)
+        if best is None or found > best[0]:
+            best = (found, scores)
+    assert best is not None  # noqa: S101 (something is always tried)
+    return best[1]
 
 
 def _lists(evaluation: Evaluation, scores: Scores, vocabulary: Vocabulary) -> Lists:
