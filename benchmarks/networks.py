@@ -1,0 +1,68 @@
+"""Every network of configs/ alone, without a ranker, on one split: quality with intervals, seconds, size, speed.
+
+    python benchmarks/networks.py --data FOLDER [--seed 1] [--out FOLDER_FOR_BUNDLES]
+
+With --out the bundles stay, and a run that was stopped goes on. The picture is benchmarks/results/networks-<data>.png.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import result
+
+CONFIGS = Path(__file__).parent.parent / "configs"
+NETWORKS = (
+    "sasrec",
+    "gru4rec",
+    "recurrent_autoencoder",
+    "autoencoder",
+    "multvae",
+    "matrix_factorisation",
+    "two_tower",
+    "simplex",
+)
+SHOWN = ("NDCG@10", "HR@10")
+
+
+def compared(data: str, seed: int, folder: Path) -> dict[str, dict[str, object]]:
+    configs = [word for name in NETWORKS for word in ("--config", CONFIGS / f"{name}.toml")]
+    settings = ("ranker.model=none", "ratings.model=bias", "report=false", f"seed={seed}")
+    chosen = [word for setting in settings for word in ("--set", setting)]
+    command = [sys.executable, "-m", "liverec", "compare", "--data", data, "--out", folder, *configs, *chosen]
+    subprocess.run([str(word) for word in command], check=True)
+    return json.loads((folder / "comparison.json").read_text())["rows"]
+
+
+def summary(row: dict[str, dict[str, float]]) -> dict[str, object]:
+    means = {name: round(row["means"][name], 4) for name in SHOWN}
+    interval = [round(end, 4) for end in row["intervals"]["NDCG@10"]]
+    costs = {name: row[name] for name in ("seconds", "parameters", "bytes", "microseconds") if row[name] is not None}
+    return {**means, "interval": interval, **costs}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", default="ml-100k")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    name = Path(options.data).name
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = options.out or Path(temporary)
+        rows = compared(options.data, options.seed, folder)
+        result.RESULTS.mkdir(exist_ok=True)
+        shutil.copy(folder / "comparison.png", result.RESULTS / f"networks-{name}.png")
+    command = f"python benchmarks/networks.py --data {name} --seed {options.seed}"
+    shown = {label: summary(row) for label, row in rows.items()}
+    result.write(f"networks-{name}", command, shown, data=name, seed=options.seed)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""Train one of our networks with its file in configs/; a driver of benchmarks/training.py."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import torch
+from epochs import LIST_LENGTH, Epochs, options
+
+from engine.items import ItemTable
+from engine.recommender import Recommender
+from models import UserEncoder
+from training.config import TrainingConfig, load_config
+from training.dataset import open_dataset
+from training.evaluation import Evaluation
+from training.fit import Stage
+from training.interactions import Interactions
+from training.item_statistics import ItemStatistics
+from training.metrics import ranking_metrics
+from training.preparation import Preparation
+from training.randomness import Randomness
+from training.retriever_training import RetrieverTraining, Validate
+from training.torch_stages import torch_source
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+# The learning rate falls over the config's epochs, all of which run; whoever reads the lines may stop sooner.
+OVERRIDES = {"ranker.model": "none", "threads": "1", "retriever.validate_every": "1", "retriever.patience": "10_000"}
+
+
+def validator(epochs: Epochs, preparation: Preparation, interactions: Interactions, config: TrainingConfig) -> Validate:
+    split = preparation.split
+    evaluation = Evaluation.of(split.train, split.valid, config.validation_users, config.seed)
+    statistics = ItemStatistics.of(interactions, interactions.columns, config)
+    items = ItemTable(preparation.vocabulary, statistics.columns)
+
+    def validate(network: UserEncoder) -> dict[str, float]:
+        epochs.stop()
+        source = torch_source(network, config.retriever, config.device)
+        lists = evaluation.lists(Recommender(items, preparation.window, [source]), LIST_LENGTH)
+        epochs.report(dict(zip(evaluation.user_ids, lists, strict=True)))
+        metrics = ranking_metrics(lists, evaluation.wanted, [LIST_LENGTH])
+        epochs.start()
+        return metrics
+
+    return validate
+
+
+def main() -> None:
+    epochs, given = Epochs(), options()
+    torch.set_num_threads(1)
+    config = load_config([CONFIGS / f"{given.network}.toml"], {**OVERRIDES, "seed": str(given.seed)})
+    with tempfile.TemporaryDirectory() as cache:
+        preparation = Preparation.of(open_dataset(given.data, cache=Path(cache)), config)
+    interactions = Interactions.of(preparation.split.train, preparation.vocabulary, preparation.window)
+    validate = validator(epochs, preparation, interactions, config)
+    stage = Stage(given.network, config.metric, Randomness(config.seed, given.network))
+    training = RetrieverTraining(config, config.retriever, preparation.window, interactions, preparation.metadata)
+    epochs.start()
+    training.run(interactions.columns, validate, config.retriever.epochs, stage)
+
+
+if __name__ == "__main__":
+    main()

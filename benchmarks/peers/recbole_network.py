@@ -1,0 +1,112 @@
+"""Train a network of RecBole at its defaults; a driver of benchmarks/training.py."""
+
+from __future__ import annotations
+
+import csv
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from epochs import LIST_LENGTH, Epochs, events, options
+from recbole.config import Config
+from recbole.data import create_dataset
+from recbole.data.interaction import Interaction
+from recbole.data.utils import get_dataloader
+from recbole.utils import get_model, get_trainer, init_seed
+
+NETWORKS = {"sasrec": "SASRec", "gru4rec": "GRU4Rec", "multvae": "MultiVAE"}
+# All events are for training: what is validated is made here and scored elsewhere, as for every other driver.
+SETTINGS = {
+    "load_col": {"inter": ["user_id", "item_id", "timestamp"]},
+    "eval_args": {"split": {"RS": [1.0]}, "order": "TO", "group_by": "none", "mode": "full"},
+    "use_gpu": False,
+    "show_progress": False,
+}
+# The sequential networks have a softmax over all items, for which RecBole wants this said.
+WITHOUT_NEGATIVES = {"train_neg_sample_args": None}
+NAME = "events"
+
+
+def write_atomic(data: Path, folder: Path) -> None:
+    (folder / NAME).mkdir()
+    with (folder / NAME / f"{NAME}.inter").open("w", newline="") as file:
+        writer = csv.writer(file, delimiter="\t")
+        writer.writerow(("user_id:token", "item_id:token", "timestamp:float"))
+        writer.writerows((each["user_id"], each["item_id"], each["timestamp"]) for each in events(data, "train"))
+
+
+def config_of(network: str, seed: int, folder: Path) -> Config:
+    places = {"data_path": str(folder), "checkpoint_dir": str(folder), "seed": seed}
+    negatives = {} if network == "multvae" else WITHOUT_NEGATIVES
+    return Config(NETWORKS[network], NAME, config_dict={**SETTINGS, **negatives, **places})
+
+
+class Lists:
+    """The best items of each user that the network has not seen there."""
+
+    def __init__(self, model: torch.nn.Module, dataset: Any, data: Path) -> None:  # noqa: ANN401
+        self._model, self._dataset = model, dataset
+        self._longest = dataset.config["MAX_ITEM_LIST_LENGTH"]
+        self._histories = histories(data)
+        self._users = sorted({event["user_id"] for event in events(data, "valid")})
+
+    @torch.no_grad()
+    def make(self) -> dict[str, list[str]]:
+        self._model.eval()
+        return {user: self._best(user) for user in self._users}
+
+    def _best(self, user: str) -> list[str]:
+        seen = torch.tensor([self._dataset.token2id("item_id", item) for item in self._histories[user]])
+        scores = self._model.full_sort_predict(self._question(user, seen)).view(-1)
+        scores[seen] = -torch.inf
+        scores[0] = -torch.inf  # the padding
+        best = scores.topk(LIST_LENGTH).indices.numpy()
+        return self._dataset.id2token("item_id", best).tolist()
+
+    def _question(self, user: str, seen: torch.Tensor) -> Interaction:
+        newest = seen[-self._longest :] if self._longest else seen
+        row = torch.zeros(1, self._longest or len(seen), dtype=torch.int64)
+        row[0, : len(newest)] = newest
+        index = torch.tensor([self._dataset.token2id("user_id", user)])
+        return Interaction({"user_id": index, "item_id_list": row, "item_length": torch.tensor([len(newest)])})
+
+
+def histories(data: Path) -> dict[str, list[str]]:
+    """Return the items of each user, oldest first."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for event in sorted(events(data, "train"), key=lambda event: float(event["timestamp"])):
+        found[event["user_id"]].append(event["item_id"])
+    return found
+
+
+def trained(config: Config, dataset: Any, model: torch.nn.Module, epochs: Epochs) -> Iterator[None]:  # noqa: ANN401
+    """Yield after each epoch, with the clock stopped."""
+    loader = get_dataloader(config, "train")(config, dataset, None, shuffle=True)
+    trainer = get_trainer(config["MODEL_TYPE"], config["model"])(config, model)
+    for epoch in range(config["epochs"]):
+        epochs.start()
+        trainer._train_epoch(loader, epoch)
+        epochs.stop()
+        yield
+
+
+def main() -> None:
+    epochs, given = Epochs(), options()
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as name:
+        write_atomic(given.data, Path(name))
+        config = config_of(given.network, given.seed, Path(name))
+        init_seed(config["seed"], config["reproducibility"])
+        dataset = create_dataset(config)
+        train = dataset.build()[0]
+        model = get_model(config["model"])(config, train).to(config["device"])
+        lists = Lists(model, dataset, given.data)
+        for _ in trained(config, train, model, epochs):
+            epochs.report(lists.make())
+
+
+if __name__ == "__main__":
+    main()
