@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from engine.neighbours import NeighbourTable
 from engine.popularity_source import PopularitySource
 from engine.probe import Probe
 from engine.ranking import NetworkRanker
-from engine.ratings import BiasRatings, NetworkRatings, RatingPredictor
+from engine.ratings import BiasRatings, NetworkRatings, NetworkRefiner, RatingPredictor
 from engine.recommender import Recommender
 from engine.runtime import Network
 from engine.source import Source
@@ -43,6 +43,7 @@ INDEX = "{}_index.faiss"
 ENCODER = "{}_encoder.onnx"
 RANKER = "ranker.onnx"
 RATINGS = "ratings"
+REFINER = "ratings_refiner.onnx"
 PROBE = "probe.json"
 
 
@@ -53,6 +54,8 @@ class EncodedNetwork:
     encoder: bytes
     vectors: ItemVectors
     index: VectorIndex | None = None
+    refiner: bytes | None = None
+    """The second stage of predicted ratings as ONNX."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,9 @@ class Bundle:
         if not section.has_network:
             return biases
         longer = window.model_copy(update={"max_length": section.max_length})
-        return NetworkRatings(self.items, longer, self.encoded[RATINGS].vectors, self._encoder(RATINGS), biases)
+        encoded = self.encoded[RATINGS]
+        refiner = None if encoded.refiner is None else NetworkRefiner(Network(encoded.refiner, REFINER))
+        return NetworkRatings(self.items, longer, encoded.vectors, self._encoder(RATINGS), biases, refiner)
 
     def _source(self, section: SourceSection) -> Source:
         if section.kind == "popularity":
@@ -124,6 +129,8 @@ class Bundle:
         _check_files(folder, manifest)
         items = _read_items(folder, manifest)
         encoded = {name: _read_network(folder, name) for name in _networks(manifest)}
+        if _has_refiner(manifest):
+            encoded[RATINGS] = replace(encoded[RATINGS], refiner=(folder / REFINER).read_bytes())
         ranker = (folder / RANKER).read_bytes() if manifest.ranker else None
         probe = Probe.from_json((folder / PROBE).read_bytes())
         return cls(manifest, items, encoded, ranker, probe)
@@ -142,6 +149,8 @@ class Bundle:
             np.save(folder / OUTPUT_VECTORS.format(name), source.vectors.outputs, allow_pickle=False)
             if source.index is not None:
                 source.index.save(folder / INDEX.format(name))
+            if source.refiner is not None:
+                (folder / REFINER).write_bytes(source.refiner)
             (folder / ENCODER.format(name)).write_bytes(source.encoder)
         if self.ranker is not None:
             (folder / RANKER).write_bytes(self.ranker)
@@ -178,6 +187,7 @@ def _check_files(folder: Path, manifest: Manifest) -> None:
     networks = _networks(manifest)
     needed |= {file.format(name) for name in networks for file in (INPUT_VECTORS, OUTPUT_VECTORS, ENCODER)}
     needed |= {INDEX.format(name) for name in networks if name != RATINGS}
+    needed |= {REFINER} if _has_refiner(manifest) else set()
     needed |= {file.format(name) for name in manifest.neighbour_tables for file in (NEIGHBOURS, NEIGHBOUR_WEIGHTS)}
     if absent := needed - present:
         raise BundleError(f"{folder / min(absent)} is missing; copy or train the bundle again")
@@ -205,6 +215,10 @@ def _read_items(folder: Path, manifest: Manifest) -> ItemTable:
 def _networks(manifest: Manifest) -> list[str]:
     names = [each.name for each in manifest.sources if each.kind == "network"]
     return [*names, RATINGS] if manifest.ratings and manifest.ratings.has_network else names
+
+
+def _has_refiner(manifest: Manifest) -> bool:
+    return manifest.ratings is not None and manifest.ratings.has_network and manifest.ratings.has_refiner
 
 
 def _read_network(folder: Path, name: str) -> EncodedNetwork:

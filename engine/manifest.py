@@ -76,8 +76,10 @@ class RatingSection(Section):
     config: dict[str, Any] = Field(default_factory=dict)
     max_length: int = Field(default=500, ge=1, le=10_000)
     """How many of the newest rated events the network reads."""
+    has_refiner: bool = False
+    """Whether a second network corrects what the first predicts."""
     parameters: int = Field(default=0, ge=0)
-    """How many numbers the network learned, item vectors included."""
+    """How many numbers the first network learned, item vectors included."""
 
     @property
     def has_network(self) -> bool:

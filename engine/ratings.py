@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -11,11 +12,13 @@ from engine.encoder import Encoder
 from engine.events import RATING, History
 from engine.item_vectors import ItemVectors
 from engine.items import ItemTable
+from engine.runtime import Network
 from engine.window import HistoryWindow
 
 Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
 BIAS_COLUMN = "rating_bias"
+REFINER_FEATURES = ("prediction", "popularity", "rating_bias", "history_length", "mean_rating", "rating_spread")
 
 
 class RatingPredictor(Protocol):
@@ -60,34 +63,85 @@ class BiasRatings:
         return float(residuals.sum() / (self._shrinkage + len(rated)))
 
 
+class Refiner(Protocol):
+    """A second stage for ratings."""
+
+    def refine(self, pairs: RatingPairs) -> Floats:
+        """Return better values in 0..1 [K]."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RatingPairs:
+    """One user and K items: user_vector [E], item_vectors [K,E], features [K,F], the first of them the prediction."""
+
+    user_vector: Floats
+    item_vectors: Floats
+    features: Floats
+
+
+class NetworkRefiner:
+    """A refiner that training exported."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+
+    def refine(self, pairs: RatingPairs) -> Floats:
+        """Return better values in 0..1 [K]."""
+        arrays = (pairs.user_vector, pairs.item_vectors, pairs.features)
+        names = ("user_vectors", "candidate_vectors", "features")
+        refined: Floats = self._network.run(**{name: array[None] for name, array in zip(names, arrays, strict=True)})[0]
+        return refined
+
+
 class NetworkRatings:
     """user vector . item vector, moved to the scale, where the network learned ratings by their squared error.
 
     Where there is nothing to compute from (no rating of a known item in the history, or an unknown item) the biases
-    answer.
+    answer. A refiner, if there is one, has the last word on the others.
     """
 
     def __init__(
-        self, items: ItemTable, window: HistoryWindow, vectors: ItemVectors, encoder: Encoder, biases: BiasRatings
+        self,
+        items: ItemTable,
+        window: HistoryWindow,
+        vectors: ItemVectors,
+        encoder: Encoder,
+        biases: BiasRatings,
+        refiner: Refiner | None = None,
     ) -> None:
         self._items = items
         self._window = window
         self._vectors = vectors
         self._encoder = encoder
         self._biases = biases
+        self._refiner = refiner
 
     def predict(self, history: History, item_indices: Indices) -> Floats:
         """Return predicted ratings."""
         fallback = self._biases.predict(history, item_indices)
-        columns = self._window.columns([rated_events(history)], self._items)
-        if not len(columns.item_index):
+        pairs = self.pairs(history, item_indices)
+        if pairs is None:
             return fallback
-        rows = self._window.newest(columns, self._items.vocabulary.padding_index)
-        user_vector = self._encoder.encode(self._vectors.batch(rows))[0]
-        values = self._vectors.outputs[np.maximum(item_indices, 0)] @ user_vector
+        values = pairs.features[:, 0] if self._refiner is None else self._refiner.refine(pairs)
         low, high = self._window.rating_scale
         predicted = np.clip(low + (high - low) * values, low, high)
         return np.where(item_indices >= 0, predicted, fallback).astype(np.float32)
+
+    def pairs(self, history: History, item_indices: Indices) -> RatingPairs | None:
+        """Return what a refiner reads; None if the history has no rating of a known item."""
+        columns = self._window.columns([rated_events(history)], self._items)
+        if not len(columns.item_index):
+            return None
+        rows = self._window.newest(columns, self._items.vocabulary.padding_index)
+        user_vector = self._encoder.encode(self._vectors.batch(rows))[0]
+        item_vectors = self._vectors.outputs[np.maximum(item_indices, 0)]
+        first = item_vectors @ user_vector
+        user = (np.log1p(len(columns.value)), columns.value.mean(), columns.value.std())
+        popularity = np.log1p(self._items.columns["popularity"][item_indices])
+        biases = self._items.columns[BIAS_COLUMN][item_indices]
+        features = np.stack((first, popularity, biases, *np.broadcast_arrays(*user, first)[:-1]), axis=1)
+        return RatingPairs(user_vector, item_vectors, features.astype(np.float32))
 
 
 def rated_events(history: History) -> History:

@@ -18,6 +18,7 @@ from engine.index import VectorIndex
 from engine.items import ItemTable
 from engine.manifest import DataSection, Manifest, RankerSection, RatingSection, SourceSection
 from engine.probe import Probe
+from engine.ratings import REFINER_FEATURES
 from engine.recommender import Recommender
 from models import RankerNetwork, UserEncoder
 from training.baselines import Lists
@@ -30,6 +31,7 @@ from training.item_statistics import ItemStatistics
 from training.metrics import ranking_metrics
 from training.preparation import Preparation
 from training.rating_evaluation import RatingEvaluation
+from training.rating_pipeline import TrainedRatings
 from training.ratings_config import BIAS
 from training.report.files import report_files
 from training.report.run import RERANKED, RETRIEVED, Run
@@ -48,7 +50,7 @@ class TrainedStages:
     encoders: Mapping[str, UserEncoder]
     """The network of each trained source, by the source's name."""
     ranker: RankerNetwork | None
-    ratings: UserEncoder | None
+    ratings: TrainedRatings | None
     metrics: dict[str, dict[str, float]]
     curve: list[CurvePoint]
     seconds: float
@@ -71,7 +73,7 @@ class Assembly:
         trained = {each.source_name for each in self._sources} & stages.encoders.keys()
         encoded = {name: _encoded(stages.encoders[name]) for name in sorted(trained)}
         if stages.ratings is not None:
-            encoded[RATINGS] = EncodedNetwork(export_encoder(stages.ratings), item_vectors(stages.ratings))
+            encoded[RATINGS] = _encoded_ratings(stages.ratings)
         ranker = None
         if stages.ranker is not None:
             width = encoded[self._config.retriever.source_name].vectors.outputs.shape[1]
@@ -152,16 +154,17 @@ class Assembly:
         )
 
     def _rating_section(self) -> RatingSection | None:
-        mean, network, ratings = self._stages.statistics.rating_mean, self._stages.ratings, self._config.ratings
+        mean, trained, ratings = self._stages.statistics.rating_mean, self._stages.ratings, self._config.ratings
         if mean is None:
             return None
         return RatingSection(
             mean=mean,
             shrinkage=self._config.rating_shrinkage,
-            model=BIAS if network is None else ratings.model,
-            config={} if network is None else ratings.model_dump(mode="json"),
+            model=BIAS if trained is None else ratings.model,
+            config={} if trained is None else ratings.model_dump(mode="json"),
             max_length=ratings.max_length,
-            parameters=0 if network is None else _parameters(network),
+            has_refiner=trained is not None and trained.refiner is not None,
+            parameters=0 if trained is None else _parameters(trained.network),
         )
 
     def _source_section(self, config: RetrieverConfig) -> SourceSection:
@@ -197,6 +200,13 @@ def _stage_lists(test: Evaluation, recommender: Recommender, *, has_ranker: bool
     """Return what each stage recommends to the test users: nothing without any."""
     stages = {RETRIEVED: recommender.without_ranker()} | ({RERANKED: recommender} if has_ranker else {})
     return {stage: test.lists(each) for stage, each in stages.items()} if len(test) else {}
+
+
+def _encoded_ratings(ratings: TrainedRatings) -> EncodedNetwork:
+    vectors, refiner = item_vectors(ratings.network), None
+    if ratings.refiner is not None:
+        refiner = export_ranker(ratings.refiner, vectors.outputs.shape[1], len(REFINER_FEATURES))
+    return EncodedNetwork(export_encoder(ratings.network), vectors, refiner=refiner)
 
 
 def _parameters(network: nn.Module) -> int:

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 
 from engine.bundle import Bundle
-from engine.errors import ConfigError
 from engine.item_vectors import ItemVectors
 from engine.items import ItemTable
 from engine.neighbour_source import NeighbourSource
@@ -33,8 +32,7 @@ from training.item_statistics import ItemStatistics
 from training.preparation import Preparation
 from training.randomness import Randomness
 from training.ranker_training import CandidateLists, RankerTraining
-from training.rating_training import RatingTraining
-from training.ratings_config import BIAS
+from training.rating_pipeline import RatingPipeline, TrainedRatings
 from training.retriever_config import RetrieverConfig
 from training.retriever_training import RetrieverTraining, Validate
 from training.torch_stages import TorchRanker, torch_source
@@ -171,23 +169,15 @@ class Pipeline:
             return None
         return trained.network
 
-    def _train_ratings(self, statistics: ItemStatistics, checkpoint: Checkpoint | None) -> UserEncoder | None:
-        config = self._config.ratings
-        if statistics.rating_mean is None:
-            if "ratings" in self._config.model_fields_set and config.model != BIAS:
-                raise ConfigError(f"ratings.model = {config.model!r}: {self._preparation.name} has no ratings to learn")
-            return None
-        training = RatingTraining(self._preparation, self._config, statistics)
-        evaluation = training.evaluation()
-        if len(evaluation):
-            self._metrics["valid biases"] = training.measure_biases(evaluation)
-        if config.model == BIAS:
-            return None
-        trained = training.run(self._stage("ratings", checkpoint, "RMSE"))
-        self._curve += trained.curve
-        if len(evaluation):
-            self._metrics["valid ratings"] = evaluation.measure(training.predictor(trained.network))
-        return trained.network
+    def _train_ratings(self, statistics: ItemStatistics, checkpoint: Checkpoint | None) -> TrainedRatings | None:
+        def make_stage(name: str) -> Stage:
+            return self._stage(name, checkpoint, "RMSE")
+
+        pipeline = RatingPipeline(self._preparation, self._config, statistics, make_stage, self._say)
+        trained = pipeline.run()
+        self._metrics |= pipeline.metrics
+        self._curve += pipeline.curve
+        return trained
 
     def _stage(self, name: str, checkpoint: Checkpoint | None, metric: str = "") -> Stage:
         return Stage(name, metric or self._config.metric, Randomness(self._config.seed, name), checkpoint, self._watch)

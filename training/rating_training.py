@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import polars as pl
 import torch
 
 from engine.item_vectors import ItemVectors
 from engine.items import ItemTable
 from engine.ratings import BiasRatings, NetworkRatings
 from engine.window import HistoryWindow
-from models import FoldedItems, UserEncoder
+from models import FoldedItems, RankerNetwork, UserEncoder
 from training.config import TrainingConfig
 from training.fit import Stage, TrainedStage
 from training.interactions import Interactions
 from training.item_statistics import ItemStatistics
 from training.preparation import Preparation
 from training.rating_evaluation import RatingEvaluation, rated_only
+from training.refiner_training import TorchRefiner
 from training.retriever_training import RetrieverTraining
 from training.torch_stages import TorchEncoder, item_vectors
 
@@ -27,8 +29,17 @@ ITEMS_AT_ONCE = 256
 class RatingTraining:
     """Trains the rating network of one preparation."""
 
-    def __init__(self, preparation: Preparation, config: TrainingConfig, statistics: ItemStatistics) -> None:
+    def __init__(
+        self,
+        preparation: Preparation,
+        config: TrainingConfig,
+        statistics: ItemStatistics,
+        visible: pl.DataFrame | None = None,
+    ) -> None:
+        """Take what to learn from: the rated events of train, or only the `visible` ones, without validation."""
         self._preparation = preparation
+        self._rated = rated_only(preparation.split.train) if visible is None else visible
+        self._validates = visible is None
         self._config = config
         self._items = ItemTable(preparation.vocabulary, statistics.columns)
         self._biases = bias_ratings(self._items, statistics, preparation.window, config)
@@ -37,7 +48,7 @@ class RatingTraining:
     def run(self, stage: Stage) -> TrainedStage[UserEncoder]:
         """Train on the rated events of train; validate on those of valid."""
         config, vocabulary = self._config, self._preparation.vocabulary
-        interactions = Interactions.of(rated_only(self._preparation.split.train), vocabulary, self.window)
+        interactions = Interactions.of(self._rated, vocabulary, self.window)
         if config.ratings.orientation == "item":
             return self._run_over_items(interactions.transposed(), stage)
         training = RetrieverTraining(config, config.ratings, self.window, interactions, self._preparation.metadata)
@@ -48,12 +59,13 @@ class RatingTraining:
         window = self.window.model_copy(update={"max_length": longest})
         training = RetrieverTraining(self._config, self._config.ratings, window, transposed)
         evaluation = self.evaluation()
+        validates = self._validates and bool(len(evaluation))
 
         def validate(network: UserEncoder) -> dict[str, float]:
             return evaluation.measure(self.predictor(self._folded(network, transposed, window)))
 
         epochs = self._config.ratings.epochs
-        trained = training.run(transposed.columns, validate if len(evaluation) else None, epochs, stage)
+        trained = training.run(transposed.columns, validate if validates else None, epochs, stage)
         return TrainedStage(self._folded(trained.network, transposed, window), trained.curve)
 
     def _folded(self, network: UserEncoder, transposed: Interactions, window: HistoryWindow) -> FoldedItems:
@@ -65,11 +77,12 @@ class RatingTraining:
         mean_row = torch.from_numpy(vectors.outputs.mean(axis=0))
         return FoldedItems(torch.from_numpy(codes), mean_row, self._config.ratings.fold_in)
 
-    def predictor(self, network: UserEncoder) -> NetworkRatings:
-        """Return the predictor that the network gives, behind the engine's contract."""
+    def predictor(self, network: UserEncoder, refiner: RankerNetwork | None = None) -> NetworkRatings:
+        """Return the predictor that the networks give, behind the engine's contract."""
         vectors: ItemVectors = item_vectors(network)
         encoder = TorchEncoder(network, self._config.device)
-        return NetworkRatings(self._items, self.window, vectors, encoder, self._biases)
+        second = TorchRefiner(refiner, self._config.device) if refiner is not None else None
+        return NetworkRatings(self._items, self.window, vectors, encoder, self._biases, second)
 
     def measure_biases(self, evaluation: RatingEvaluation) -> dict[str, float]:
         """Return RMSE and MAE of the biases alone."""
@@ -84,7 +97,7 @@ class RatingTraining:
 
     def _validator(self) -> Callable[[UserEncoder], dict[str, float]] | None:
         evaluation = self.evaluation()
-        if not len(evaluation):
+        if not self._validates or not len(evaluation):
             return None
         return lambda network: evaluation.measure(self.predictor(network))
 

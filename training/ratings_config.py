@@ -6,6 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from training.refiner_config import RefinerConfig
 from training.retriever_config import MaskRate, RetrieverConfig
 
 BIAS = "bias"
@@ -22,6 +23,8 @@ class RatingsConfig(RetrieverConfig):
     """"item" trains on the ratings of each item (item-based AutoRec); users are folded in by ridge regression."""
     fold_in: float = Field(default=1.0, gt=0)
     """Lambda of that ridge regression."""
+    refiner: RefinerConfig = Field(default_factory=RefinerConfig)
+    """The second stage."""
     max_length: int = Field(default=500, ge=2, le=10_000)
     """How many of the newest rated events it reads; the ranking networks read window.max_length."""
     mask_rate: MaskRate | tuple[MaskRate, MaskRate] = (0.05, 0.5)

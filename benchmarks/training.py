@@ -1,0 +1,249 @@
+"""How fast training reaches a quality, beside RecTools and RecBole in the same run, each on one thread.
+
+    python benchmarks/training.py --data FOLDER [--peers rectools recbole] [--networks sasrec gru4rec multvae]
+                                  [--venvs FOLDER] [--minutes 30] [--patience 50] [--epochs N] [--seed 1]
+
+FOLDER has train.csv.gz and valid.csv.gz (user_id, item_id, rating, timestamp). Each peer is installed once, into its own
+environment below --venvs. A run trains epoch by epoch, and after each it hands over ten items for each user out of the
+whole catalogue; all of them are scored here, by one and the same code. A peer stops after --patience epochs without a
+better NDCG@10, or when its --minutes are over. A ratio is the seconds of training (lists not counted) until the peer
+was at its best, by our seconds until we were at least as good; "processor_ratio" is the same in seconds of the
+processor, which other load on the machine hardly changes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import venv
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from threading import Timer
+from typing import IO, Any
+
+import result
+from peers.epochs import LIST_LENGTH, events
+
+from training.metrics import ranking_metrics
+
+DRIVERS = Path(__file__).parent / "peers"
+METRIC = f"NDCG@{LIST_LENGTH}"
+THREADS = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+NETWORKS = ("sasrec", "gru4rec", "multvae")
+TORCH = "torch==2.13.0"
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    driver: str
+    networks: tuple[str, ...]
+    packages: tuple[str, ...]
+
+
+PEERS = {
+    "rectools": Peer("rectools_sasrec.py", ("sasrec",), ("rectools[torch]==0.19.0",)),
+    # RecBole 1.2.1 reads np.float_, which numpy 2 has not, and pandas 3 wants numpy 2.
+    "recbole": Peer("recbole_network.py", NETWORKS, ("recbole==1.2.1", "numpy==1.26.4", "pandas==2.3.3")),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """After an epoch: the seconds of training so far and the validation NDCG@10."""
+
+    epoch: int
+    seconds: float
+    processor_seconds: float
+    ndcg: float
+
+
+class Failed(Exception):
+    """A peer could not be installed or run."""
+
+
+def installed(name: str, venvs: Path) -> Path:
+    """Return the python of the peer's environment, which is made if it is not there with the same packages."""
+    folder, packages = venvs / name, PEERS[name].packages
+    python, marker = folder / "bin" / "python", folder / "packages.txt"
+    wanted = " ".join((TORCH, *packages))
+    if not marker.exists() or marker.read_text() != wanted:
+        venv.create(folder, clear=True, with_pip=True)
+        # torch alone and first: a range that any release satisfies may bring gigabytes of GPU libraries.
+        for requirements in ((TORCH,), (TORCH, *packages)):
+            pip(python, requirements)
+        marker.write_text(wanted)
+    return python
+
+
+def pip(python: Path, requirements: tuple[str, ...]) -> None:
+    command = [python, "-m", "pip", "install", "--quiet", *requirements]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise Failed(f"pip install {' '.join(requirements)}: {last_lines(done.stderr)}")
+
+
+def last_lines(text: str, count: int = 5) -> str:
+    return "\n".join(text.strip().splitlines()[-count:])
+
+
+class Judge:
+    """Scores lists of every run alike: right is the validation event, wrong is a list with something seen."""
+
+    def __init__(self, data: Path) -> None:
+        self._wanted: dict[str, set[str]] = by_user(data, "valid")
+        self._seen: dict[str, set[str]] = by_user(data, "train")
+
+    def score(self, lists: dict[str, list[str]]) -> float:
+        for user in self._wanted:
+            items = lists[user]
+            if self._seen[user].intersection(items) or len(items) != LIST_LENGTH:
+                raise Failed(f"user {user} gets {items}, which are not {LIST_LENGTH} unseen items")
+        ranked = [lists[user] for user in self._wanted]
+        return ranking_metrics(ranked, list(self._wanted.values()), [LIST_LENGTH])[METRIC]
+
+
+def by_user(data: Path, part: str) -> dict[str, set[str]]:
+    items: dict[str, set[str]] = {}
+    for event in events(data, part):
+        items.setdefault(event["user_id"], set()).add(event["item_id"])
+    return items
+
+
+def lines(command: list[object], minutes: float | None) -> Iterator[dict[str, Any]]:
+    """Run a driver for at most so long and yield what it says after each epoch; closing the iterator ends it."""
+    with tempfile.TemporaryFile("w+") as errors:
+        environment = {**os.environ, **THREADS}
+        driver = subprocess.Popen(
+            [str(word) for word in command], stdout=subprocess.PIPE, stderr=errors, text=True, env=environment
+        )
+        late = Timer(minutes * 60, driver.kill) if minutes else None
+        try:
+            if late:
+                late.start()
+            yield from map(json.loads, whole_lines(driver.stdout))
+            if driver.wait() > 0:
+                errors.seek(0)
+                raise Failed(f"{Path(str(command[1])).name}: {last_lines(errors.read())}")
+        finally:
+            if late:
+                late.cancel()
+            driver.kill()
+            driver.wait()
+
+
+def whole_lines(stream: IO[str] | None) -> Iterator[str]:
+    # The last line of a driver that was stopped by its time may be cut.
+    return (line for line in stream or () if line.endswith("\n"))
+
+
+class Runs:
+    """Trains with a driver and returns its curve."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._options = options
+        self._judge = Judge(options.data)
+
+    def ours(self, network: str) -> list[Point]:
+        return list(self._points("liverec", sys.executable, "liverec_network.py", network, None))
+
+    def peer(self, name: str, network: str) -> list[Point]:
+        python = installed(name, self._options.venvs)
+        curve: list[Point] = []
+        for point in self._points(name, python, PEERS[name].driver, network, self._options.minutes):
+            curve.append(point)
+            if point.epoch - best(curve).epoch >= self._options.patience:
+                break
+        if not curve:
+            raise Failed(f"{name} ended no epoch of {network} in {self._options.minutes:g} minutes; raise --minutes")
+        return curve
+
+    def _points(
+        self, name: str, python: str | Path, driver: str, network: str, minutes: float | None
+    ) -> Iterator[Point]:
+        given = self._options
+        command = [python, DRIVERS / driver, "--data", given.data, "--network", network, "--seed", given.seed]
+        for line in lines(command, minutes):
+            times = round(line["seconds"], 3), round(line["processor_seconds"], 3)
+            point = Point(line["epoch"], *times, round(self._judge.score(line["lists"]), 5))
+            print(f"{network}, {name}: epoch {point.epoch}, {point.seconds:.2f} s, {METRIC} {point.ndcg}", flush=True)
+            yield point
+            if point.epoch == given.epochs:
+                return
+
+
+def best(curve: list[Point]) -> Point:
+    """Return the first point with the best NDCG."""
+    return max(curve, key=lambda point: point.ndcg)
+
+
+def compared(theirs: list[Point], ours: list[Point]) -> dict[str, object]:
+    goal = best(theirs)
+    reached = next((point for point in ours if point.ndcg >= goal.ndcg), None)
+    row: dict[str, object] = {
+        f"peer_{METRIC}": goal.ndcg,
+        "peer_seconds": goal.seconds,
+        "peer_epochs": goal.epoch,
+        f"our_best_{METRIC}": best(ours).ndcg,
+        "our_seconds": reached and reached.seconds,
+        "our_epochs": reached and reached.epoch,
+        "ratio": reached and round(goal.seconds / reached.seconds, 2),
+        "processor_ratio": reached and round(goal.processor_seconds / reached.processor_seconds, 2),
+    }
+    return {**row, "seconds_an_epoch": {"peer": an_epoch(theirs), "ours": an_epoch(ours)}}
+
+
+def an_epoch(curve: list[Point]) -> float:
+    return round(curve[-1].seconds / curve[-1].epoch, 3)
+
+
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--peers", nargs="+", default=list(PEERS), choices=PEERS)
+    parser.add_argument("--networks", nargs="+", default=NETWORKS, choices=NETWORKS)
+    parser.add_argument("--venvs", type=Path, default=Path(tempfile.gettempdir()) / "peers")
+    parser.add_argument("--minutes", type=float, default=30, help="for each peer and network")
+    parser.add_argument("--patience", type=int, default=50, help="epochs of a peer without a better result")
+    parser.add_argument("--epochs", type=int, help="at most, for a quick try")
+    parser.add_argument("--seed", type=int, default=1)
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = parsed()
+    runs = Runs(options)
+    rows: dict[str, object] = {}
+    curves: dict[str, list[dict[str, object]]] = {}
+    for network in options.networks:
+        ours = runs.ours(network)
+        curves[f"{network}, liverec"] = [asdict(point) for point in ours]
+        for name in (peer for peer in options.peers if network in PEERS[peer].networks):
+            label = f"{network}, {name}"
+            try:
+                theirs = runs.peer(name, network)
+            except Failed as error:
+                print(f"{label} is NOT MEASURED: {error}", file=sys.stderr)
+                rows[label] = {"not_measured": str(error)}
+                continue
+            rows[label] = compared(theirs, ours)
+            curves[label] = [asdict(point) for point in theirs]
+    write(options, rows, curves)
+
+
+def write(options: argparse.Namespace, rows: dict[str, object], curves: dict[str, Any]) -> None:
+    name = options.data.resolve().name
+    limits = f"--minutes {options.minutes:g} --patience {options.patience} --seed {options.seed}"
+    limits += f" --epochs {options.epochs}" if options.epochs else ""
+    chosen = f"--peers {' '.join(options.peers)} --networks {' '.join(options.networks)}"
+    packages = {peer: [TORCH, *PEERS[peer].packages] for peer in options.peers}
+    command = f"python benchmarks/training.py --data {name} {chosen} {limits}"
+    result.write(f"training-{name}", command, rows, data=name, threads=1, packages=packages, curves=curves)
+
+
+if __name__ == "__main__":
+    main()
