@@ -12,19 +12,30 @@ from worlds import SCHEMA, markov_chain
 from engine.bundle import Bundle
 from engine.errors import ConfigError
 from engine.events import Event, History
-from engine.ratings import NetworkRatings
+from engine.ratings import REFINER_FEATURES, NetworkRatings, RatingPairs
 from training.config import TrainingConfig, load_config
 from training.dataset import Dataset
 from training.facts import facts_of
+from training.fit import Stage
 from training.interactions import Interactions
+from training.item_statistics import ItemStatistics
 from training.pipeline import Pipeline
 from training.preparation import Preparation
+from training.randomness import Randomness
 from training.rating_evaluation import RatingEvaluation
+from training.rating_pipeline import RatingPipeline
 
-RATINGS = {"epochs": 80, "learning_rate": 0.02, "events_per_batch": 400, "network": {"width": 4, "penalty": 0.2}}
+REFINER = {"keep": "always", "epochs": 3, "pairs_per_batch": 32, "network": {"hidden": 8}}
+RATINGS = {
+    "epochs": 80,
+    "learning_rate": 0.02,
+    "events_per_batch": 400,
+    "network": {"width": 4, "penalty": 0.2},
+    "refiner": REFINER,
+}
 
 
-def two_tastes(users: int = 60, items: int = 20, seed: int = 0) -> pl.DataFrame:
+def two_tastes(users: int = 80, items: int = 20, seed: int = 0) -> pl.DataFrame:
     """Even users give even items 5 and odd items 1, odd users the other way round; each rates half of the items."""
     random = np.random.default_rng(seed)
     rows = [
@@ -37,8 +48,19 @@ def two_tastes(users: int = 60, items: int = 20, seed: int = 0) -> pl.DataFrame:
 
 def prepared(tiny_config: TrainingConfig, **ratings: object) -> tuple[Preparation, TrainingConfig]:
     chosen = {**tiny_config.model_dump(exclude={"ratings"}, exclude_unset=True), "ranker": {"model": "none"}}
-    config = TrainingConfig.model_validate({**chosen, "ratings": ratings})
+    config = TrainingConfig.model_validate({**chosen, "report": False, "ratings": ratings})
     return Preparation.of(Dataset("tastes", {"all": two_tastes().lazy()}, None), config), config
+
+
+class Recorder:
+    """A refiner that keeps what it was shown and says the middle of the scale."""
+
+    def __init__(self) -> None:
+        self.seen: list[RatingPairs] = []
+
+    def refine(self, pairs: RatingPairs) -> np.ndarray:
+        self.seen.append(pairs)
+        return np.full(len(pairs.features), 0.5, dtype=np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +92,34 @@ def test_without_ratings_of_known_items_the_biases_answer(bundle: Bundle) -> Non
     assert (ratings.predict(view, known) > nothing).all()
 
 
+def test_the_refiner_has_the_last_word_and_sees_the_prediction_first(bundle: Bundle) -> None:
+    assert bundle.manifest.ratings.has_refiner
+    ratings, recorder = bundle.recommender().ratings, Recorder()
+    ratings._refiner = recorder
+    history = History((Event("new", "item 0", "rating", 5.0, 0.0), Event("new", "item 1", "rating", 1.0, 1.0)))
+    predicted = ratings.predict(history, np.array([4, -1, 5]))
+    np.testing.assert_allclose(predicted[[0, 2]], 3.0)
+    assert predicted[1] != 3.0
+    (pairs,) = recorder.seen
+    assert pairs.features.shape == (3, len(REFINER_FEATURES))
+    np.testing.assert_allclose(pairs.features[:, 0], pairs.item_vectors @ pairs.user_vector, rtol=1e-5)
+    np.testing.assert_allclose(pairs.features[0, 3:], [np.log1p(2), 0.5, 0.5], rtol=1e-5)
+
+
+def test_the_refiner_learns_from_ratings_that_the_first_network_has_not_seen(tiny_config: TrainingConfig) -> None:
+    preparation, config = prepared(tiny_config, **RATINGS)
+    interactions = Interactions.of(preparation.split.train, preparation.vocabulary, preparation.window)
+    statistics = ItemStatistics.of(interactions, interactions.columns, config)
+    pipeline = RatingPipeline(
+        preparation, config, statistics, lambda name: Stage(name, "RMSE", Randomness(1, name)), print
+    )
+    visible, hidden = pipeline._hidden()
+    assert len(visible) + len(hidden) == len(preparation.split.train)
+    assert len(visible.join(hidden, on=["user_id", "item_id"], how="semi")) == 0
+    assert set(hidden["user_id"]) <= set(visible["user_id"])
+    assert 0.1 < len(hidden) / len(preparation.split.train) < 0.3
+
+
 def test_predictions_keep_the_scale(bundle: Bundle) -> None:
     ratings = bundle.recommender().ratings
     history = History(tuple(Event("new", f"item {item}", "rating", 5.0, item) for item in range(0, 20, 2)))
@@ -89,7 +139,13 @@ def test_biases_alone_are_a_choice(tiny_config: TrainingConfig, tmp_path: Path) 
 def test_other_networks_predict_ratings_too(model: str, tiny_config: TrainingConfig, tmp_path: Path) -> None:
     objective = "next_event" if model == "gru4rec" else "masked"
     preparation, config = prepared(
-        tiny_config, model=model, objective=objective, epochs=3, network={"width": 8}, events_per_batch=200
+        tiny_config,
+        model=model,
+        objective=objective,
+        epochs=3,
+        network={"width": 8},
+        events_per_batch=200,
+        refiner={"model": "none"},
     )
     opened = Pipeline(preparation, config, print).run(tmp_path / "b")
     evaluation = RatingEvaluation.of(preparation.known, preparation.split.test, preparation.vocabulary)
@@ -141,6 +197,7 @@ def test_a_rating_network_needs_ratings(tiny_config: TrainingConfig, tmp_path: P
         ("ratings.loss=softmax", "ratings.loss"),
         ("ratings.objective=next_event", "cannot learn by next_event"),
         ("ratings.fold_in=0", "ratings.fold_in"),
+        ("ratings.refiner.network.hidden=0", "hidden 0"),
         ("ratings.model=nothing", "unknown retriever 'nothing'"),
     ],
 )
