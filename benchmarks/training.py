@@ -3,12 +3,12 @@
     python benchmarks/training.py --data FOLDER [--peers rectools recbole] [--networks sasrec gru4rec multvae]
                                   [--venvs FOLDER] [--minutes 30] [--patience 50] [--epochs N] [--seed 1]
 
-FOLDER has train.csv.gz and valid.csv.gz (user_id, item_id, rating, timestamp). Each peer is installed once, into its own
-environment below --venvs. A run trains epoch by epoch, and after each it hands over ten items for each user out of the
-whole catalogue; all of them are scored here, by one and the same code. A peer stops after --patience epochs without a
-better NDCG@10, or when its --minutes are over. A ratio is the seconds of training (lists not counted) until the peer
-was at its best, by our seconds until we were at least as good; "processor_ratio" is the same in seconds of the
-processor, which other load on the machine hardly changes.
+FOLDER has train.csv.gz and valid.csv.gz (user_id, item_id, rating, timestamp). Each peer is installed once, into its
+own environment below --venvs. A run trains epoch by epoch, and after each it hands over ten items for each user out of
+the whole catalogue; all of them are scored here, by one and the same code. A peer stops after --patience epochs without
+a better NDCG@10, or when its --minutes (of the clock on the wall) are over. "ratio" is the peer's seconds of training,
+without the making of lists, until it was at its best, by ours until we were at least as good; "processor_ratio" is the
+same in seconds of the processor, which other load on the machine hardly changes.
 """
 
 from __future__ import annotations
@@ -29,11 +29,13 @@ from typing import IO, Any
 import result
 from peers.epochs import LIST_LENGTH, events
 
+# A script finds its own folder first, and there this file, which is called as the package is.
+sys.path.insert(0, str(Path(__file__).parents[1]))
 from training.metrics import ranking_metrics
 
 DRIVERS = Path(__file__).parent / "peers"
 METRIC = f"NDCG@{LIST_LENGTH}"
-THREADS = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+THREADS = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 NETWORKS = ("sasrec", "gru4rec", "multvae")
 TORCH = "torch==2.13.0"
 
@@ -62,7 +64,7 @@ class Point:
     ndcg: float
 
 
-class Failed(Exception):
+class PeerError(Exception):
     """A peer could not be installed or run."""
 
 
@@ -84,7 +86,7 @@ def pip(python: Path, requirements: tuple[str, ...]) -> None:
     command = [python, "-m", "pip", "install", "--quiet", *requirements]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        raise Failed(f"pip install {' '.join(requirements)}: {last_lines(done.stderr)}")
+        raise PeerError(f"pip install {' '.join(requirements)}: {last_lines(done.stderr)}")
 
 
 def last_lines(text: str, count: int = 5) -> str:
@@ -102,7 +104,7 @@ class Judge:
         for user in self._wanted:
             items = lists[user]
             if self._seen[user].intersection(items) or len(items) != LIST_LENGTH:
-                raise Failed(f"user {user} gets {items}, which are not {LIST_LENGTH} unseen items")
+                raise PeerError(f"user {user} gets {items}, which are not {LIST_LENGTH} unseen items")
         ranked = [lists[user] for user in self._wanted]
         return ranking_metrics(ranked, list(self._wanted.values()), [LIST_LENGTH])[METRIC]
 
@@ -128,7 +130,7 @@ def lines(command: list[object], minutes: float | None) -> Iterator[dict[str, An
             yield from map(json.loads, whole_lines(driver.stdout))
             if driver.wait() > 0:
                 errors.seek(0)
-                raise Failed(f"{Path(str(command[1])).name}: {last_lines(errors.read())}")
+                raise PeerError(f"{Path(str(command[1])).name}: {last_lines(errors.read())}")
         finally:
             if late:
                 late.cancel()
@@ -159,7 +161,7 @@ class Runs:
             if point.epoch - best(curve).epoch >= self._options.patience:
                 break
         if not curve:
-            raise Failed(f"{name} ended no epoch of {network} in {self._options.minutes:g} minutes; raise --minutes")
+            raise PeerError(f"{name} ended no epoch of {network} in {self._options.minutes:g} minutes; raise --minutes")
         return curve
 
     def _points(
@@ -226,7 +228,7 @@ def main() -> None:
             label = f"{network}, {name}"
             try:
                 theirs = runs.peer(name, network)
-            except Failed as error:
+            except PeerError as error:
                 print(f"{label} is NOT MEASURED: {error}", file=sys.stderr)
                 rows[label] = {"not_measured": str(error)}
                 continue

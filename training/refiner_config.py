@@ -13,7 +13,8 @@ from training.stage_config import StageConfig, check_network
 class RefinerConfig(StageConfig):
     """A network that corrects predicted ratings; it learns on ratings that the first network has not seen."""
 
-    model: Literal["ncf", "none"] = "ncf"
+    model: Literal["ncf", "none"] = "none"
+    """Off by default: on MovieLens 100K it did not pay (docs/decisions/0004)."""
     keep: Literal["if_better", "always"] = "if_better"
     """Whether the bundle gets it only if it lowers the RMSE on validation."""
     hidden_share: float = Field(default=0.2, gt=0, lt=1)

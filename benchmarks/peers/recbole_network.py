@@ -45,33 +45,32 @@ def config_of(network: str, seed: int, folder: Path) -> Config:
 
 
 class Lists:
-    """The best items of each user that the network has not seen there."""
+    """The best items of each user that are not in the user's history."""
 
     def __init__(self, model: torch.nn.Module, dataset: Any, data: Path) -> None:  # noqa: ANN401
         self._model, self._dataset = model, dataset
-        self._longest = dataset.config["MAX_ITEM_LIST_LENGTH"]
-        self._histories = histories(data)
         self._users = sorted({event["user_id"] for event in events(data, "valid")})
+        items = histories(data)
+        self._seen = [torch.from_numpy(dataset.token2id("item_id", items[user])) for user in self._users]
+        self._question = self._asked(dataset.config["MAX_ITEM_LIST_LENGTH"])
+
+    def _asked(self, longest: int) -> Interaction:
+        newest = [seen[-longest:] for seen in self._seen]
+        rows = torch.zeros(len(newest), longest, dtype=torch.int64)
+        for row, items in zip(rows, newest, strict=True):
+            row[: len(items)] = items
+        users = torch.from_numpy(self._dataset.token2id("user_id", self._users))
+        return Interaction({"user_id": users, "item_id_list": rows, "item_length": torch.tensor([*map(len, newest)])})
 
     @torch.no_grad()
     def make(self) -> dict[str, list[str]]:
         self._model.eval()
-        return {user: self._best(user) for user in self._users}
-
-    def _best(self, user: str) -> list[str]:
-        seen = torch.tensor([self._dataset.token2id("item_id", item) for item in self._histories[user]])
-        scores = self._model.full_sort_predict(self._question(user, seen)).view(-1)
-        scores[seen] = -torch.inf
-        scores[0] = -torch.inf  # the padding
-        best = scores.topk(LIST_LENGTH).indices.numpy()
-        return self._dataset.id2token("item_id", best).tolist()
-
-    def _question(self, user: str, seen: torch.Tensor) -> Interaction:
-        newest = seen[-self._longest :] if self._longest else seen
-        row = torch.zeros(1, self._longest or len(seen), dtype=torch.int64)
-        row[0, : len(newest)] = newest
-        index = torch.tensor([self._dataset.token2id("user_id", user)])
-        return Interaction({"user_id": index, "item_id_list": row, "item_length": torch.tensor([len(newest)])})
+        scores = self._model.full_sort_predict(self._question).view(len(self._users), -1)
+        scores[:, 0] = -torch.inf  # the padding
+        for row, seen in zip(scores, self._seen, strict=True):
+            row[seen] = -torch.inf
+        best = self._dataset.id2token("item_id", scores.topk(LIST_LENGTH).indices.numpy())
+        return dict(zip(self._users, best.tolist(), strict=True))
 
 
 def histories(data: Path) -> dict[str, list[str]]:

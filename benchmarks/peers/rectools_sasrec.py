@@ -1,4 +1,4 @@
-"""Train RecTools' SASRec at its defaults, but 64 dimensions, 2 blocks, length 50; a driver of benchmarks/training.py."""
+"""Train RecTools' SASRec at its defaults, but 64 dimensions and length 50; a driver of benchmarks/training.py."""
 
 from __future__ import annotations
 

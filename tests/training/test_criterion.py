@@ -106,6 +106,15 @@ def test_the_hardest_of_a_pool_are_kept() -> None:
     torch.testing.assert_close(found, functional.softplus(torch.tensor([0.5 - 1.0, 0.5 - 3.0])).mean())
 
 
+def test_each_target_is_compared_with_what_its_own_query_scores() -> None:
+    torch.manual_seed(0)
+    queries = torch.tensor([[1.0, -2.0, 3.0, 0.5, -9.0], [2.0, 1.0, 0.0, -1.0, -5.0]])
+    examples = Examples(queries, torch.tensor([0, 0, 1, 1]), torch.tensor([0, 2, 0, 1]), torch.ones(4))
+    found = criterion("bpr", [1, 1, 1, 1, 1], negatives=1, hard_pool=100)(examples, torch.eye(5))
+    expected = functional.softplus(torch.tensor([0.5 - 1.0, 0.5 - 3.0, 0.0 - 2.0, 0.0 - 1.0])).mean()
+    torch.testing.assert_close(found, expected)
+
+
 @pytest.mark.parametrize("power", [0.0, 0.5, 1.0])
 def test_rare_items_weigh_more(power: float) -> None:
     examples, vectors = asked([0.5, -1.0, 2.0], [0, 1, 2])

@@ -25,7 +25,7 @@ from training.randomness import Randomness
 from training.rating_evaluation import RatingEvaluation
 from training.rating_pipeline import RatingPipeline
 
-REFINER = {"keep": "always", "epochs": 3, "pairs_per_batch": 32, "network": {"hidden": 8}}
+REFINER = {"model": "ncf", "keep": "always", "epochs": 3, "pairs_per_batch": 32, "network": {"hidden": 8}}
 RATINGS = {
     "epochs": 80,
     "learning_rate": 0.02,
@@ -145,7 +145,6 @@ def test_other_networks_predict_ratings_too(model: str, tiny_config: TrainingCon
         epochs=3,
         network={"width": 8},
         events_per_batch=200,
-        refiner={"model": "none"},
     )
     opened = Pipeline(preparation, config, print).run(tmp_path / "b")
     evaluation = RatingEvaluation.of(preparation.known, preparation.split.test, preparation.vocabulary)
@@ -197,7 +196,7 @@ def test_a_rating_network_needs_ratings(tiny_config: TrainingConfig, tmp_path: P
         ("ratings.loss=softmax", "ratings.loss"),
         ("ratings.objective=next_event", "cannot learn by next_event"),
         ("ratings.fold_in=0", "ratings.fold_in"),
-        ("ratings.refiner.network.hidden=0", "hidden 0"),
+        ("ratings.refiner.model=sasrec", "ratings.refiner.model"),
         ("ratings.model=nothing", "unknown retriever 'nothing'"),
     ],
 )
