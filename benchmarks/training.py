@@ -70,7 +70,7 @@ class PeerError(Exception):
 
 def installed(name: str, venvs: Path) -> Path:
     """Return the python of the peer's environment, which is made if it is not there with the same packages."""
-    folder, packages = venvs / name, PEERS[name].packages
+    folder, packages = venvs.resolve() / name, PEERS[name].packages
     python, marker = folder / "bin" / "python", folder / "packages.txt"
     wanted = " ".join((TORCH, *packages))
     if not marker.exists() or marker.read_text() != wanted:
@@ -118,11 +118,10 @@ def by_user(data: Path, part: str) -> dict[str, set[str]]:
 
 def lines(command: list[object], minutes: float | None) -> Iterator[dict[str, Any]]:
     """Run a driver for at most so long and yield what it says after each epoch; closing the iterator ends it."""
-    with tempfile.TemporaryFile("w+") as errors:
-        environment = {**os.environ, **THREADS}
-        driver = subprocess.Popen(
-            [str(word) for word in command], stdout=subprocess.PIPE, stderr=errors, text=True, env=environment
-        )
+    # RecBole writes logs to where it runs.
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile("w+") as errors:
+        streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": errors, "text": True}
+        driver = subprocess.Popen([*map(str, command)], cwd=folder, env={**os.environ, **THREADS}, **streams)
         late = Timer(minutes * 60, driver.kill) if minutes else None
         try:
             if late:
@@ -168,7 +167,7 @@ class Runs:
         self, name: str, python: str | Path, driver: str, network: str, minutes: float | None
     ) -> Iterator[Point]:
         given = self._options
-        command = [python, DRIVERS / driver, "--data", given.data, "--network", network, "--seed", given.seed]
+        command = [python, DRIVERS / driver, "--data", given.data.resolve(), "--network", network, "--seed", given.seed]
         for line in lines(command, minutes):
             times = round(line["seconds"], 3), round(line["processor_seconds"], 3)
             point = Point(line["epoch"], *times, round(self._judge.score(line["lists"]), 5))

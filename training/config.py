@@ -89,9 +89,9 @@ class TrainingConfig(Section):
 
     def digest(self, data: str) -> str:
         """Return what a checkpoint must be of: the data, and all but what may change while a run goes on."""
-        learning = {stage: {"learning_rate"} for stage in ("retriever", "ranker", "ratings")}
-        sources = {"sources": {"__all__": {"learning_rate"}}}
-        chosen = self.model_dump_json(exclude={"threads": True, "report": True, **learning, **sources})
+        rate = {"learning_rate": True}
+        rates = {"retriever": rate, "ranker": rate, "ratings": rate | {"refiner": rate}, "sources": {"__all__": rate}}
+        chosen = self.model_dump_json(exclude={"threads": True, "report": True, **rates})
         return hashlib.sha256(f"{data} {chosen}".encode()).hexdigest()
 
     @model_validator(mode="after")

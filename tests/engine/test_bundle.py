@@ -57,8 +57,10 @@ def test_the_manifest_tells_what_a_reader_wants_to_know(opened: Bundle) -> None:
 
 def test_nothing_in_a_bundle_is_pickled(tiny_bundle: Path) -> None:
     assert {path.suffix for path in tiny_bundle.iterdir()} <= {
+        ".html",
         ".json",
         ".jsonl",
+        ".md",
         ".npy",
         ".faiss",
         ".onnx",

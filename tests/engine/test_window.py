@@ -124,12 +124,14 @@ def test_training_rows_hold_each_succession_exactly_once(lengths: list[int], lon
 
 def test_only_the_window_pads_truncates_or_scales() -> None:
     # What the tools of padding look like; a second copy of this logic is how offline and online drift apart.
-    signs = re.compile(r"pad_sequence|rating_scale\b.*[-/]|max_length\s*[:\]]|\[-\s*\w*max_length|like_threshold")
+    signs = re.compile(
+        r"pad_sequence|rating_scale\b.*[-/]|max_length\s*(?::(?!,)|\])|\[-\s*\w*max_length|like_threshold"
+    )
     guilty = [
         f"{path.relative_to(ROOT)}:{number}"
         for folder in ("engine", "models", "training", "app", "liverec")
         for path in (ROOT / folder).rglob("*.py")
-        if path.name not in ("window.py", "config.py")
+        if path.name not in ("window.py", "config.py", "ratings_config.py", "manifest.py")
         for number, line in enumerate(path.read_text().splitlines(), 1)
         if signs.search(line)
     ]

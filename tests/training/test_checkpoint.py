@@ -43,7 +43,12 @@ SMALL = {
         {"model": "multvae", "network": {"width": 4, "hidden": 4}, "epochs": 2, "first_epochs": 1, "validate_every": 1}
     ],
     "ranker": {"keep": "always", "epochs": 2, "held_out": 2, "network": {"hidden": 4}, "queries_per_batch": 16},
-    "ratings": {"epochs": 2, "network": {"width": 2}, "events_per_batch": 80},
+    "ratings": {
+        "epochs": 2,
+        "network": {"width": 2},
+        "events_per_batch": 80,
+        "refiner": {"model": "ncf", "keep": "always", "epochs": 2, "network": {"hidden": 4}, "hidden_share": 0.7},
+    },
 }
 
 
@@ -127,7 +132,8 @@ def test_a_run_stopped_anywhere_ends_as_one_that_was_not(
     for name, network in uninterrupted.encoders.items():
         assert_same(found.encoders[name], network)
     assert_same(found.ranker, uninterrupted.ranker)
-    assert_same(found.ratings, uninterrupted.ratings)
+    assert_same(found.ratings.network, uninterrupted.ratings.network)
+    assert_same(found.ratings.refiner, uninterrupted.ratings.refiner)
     assert curve_of(found) == curve_of(uninterrupted)
     assert found.metrics == uninterrupted.metrics
 

@@ -18,7 +18,9 @@ def test_every_model_has_a_config() -> None:
     assert {path.stem for path in CONFIGS.glob("*.toml")} >= RETRIEVERS.keys() | RANKERS.keys()
 
 
-@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted({*CONFIGS.glob("*.toml")} - {CONFIGS / "space.toml"}), ids=lambda path: path.stem
+)
 def test_what_is_shipped_can_be_read(path: Path) -> None:
     config = load_config([path])
     if path.stem in RETRIEVERS:

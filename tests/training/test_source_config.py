@@ -103,6 +103,7 @@ SOURCE = '[{model = "gru4rec", learning_rate = 0.01}]'
         {"retriever.learning_rate": "0.001"},
         {"ranker.learning_rate": "0.001"},
         {"ratings.learning_rate": "0.001"},
+        {"ratings.refiner.learning_rate": "0.001"},
         {"sources": SOURCE.replace("0.01", "0.001")},
         {"threads": "2"},
     ],

@@ -105,3 +105,10 @@ def test_a_space_of_unknown_keys_stops_before_any_training(base: Path, tmp_path:
     wrong = Tuning(RING, [base], {}, {"retriever.widht": Choices(choices=[1])})
     with pytest.raises(ConfigError, match="there is no such key"):
         wrong.run(tmp_path / "journal.log", 1, None, print)
+
+
+def test_the_space_that_is_shipped_can_be_read_and_searched(base: Path, tmp_path: Path) -> None:
+    space = load_space(Path(__file__).parents[2] / "configs" / "space.toml")
+    assert set(space) == {"retriever.learning_rate", "retriever.network.dropout", "retriever.network.width"}
+    study = Tuning(RING, [base], {}, space).run(tmp_path / "journal.log", 1, None, print)
+    assert set(study.best_params) == set(space)
