@@ -222,7 +222,8 @@ def _within_reach(config: TrainingConfig, item_count: int, say: Say) -> Training
     """Leave EASE out of the features and sources where there are too many items for it."""
     if item_count <= config.neighbours.ease_up_to:
         return config
-    dropped = [name for name in config.ranker.features if name.startswith("ease")]
+    read = config.ranker.features if config.ranker.model != "none" else ()
+    dropped = [name for name in read if name.startswith("ease")]
     kept: Sequence[RetrieverConfig] = [each for each in config.sources if each.model != "ease"]
     if not dropped and len(kept) == len(config.sources):
         return config
