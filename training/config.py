@@ -89,8 +89,13 @@ class TrainingConfig(Section):
 
     def digest(self, data: str) -> str:
         """Return what a checkpoint must be of: the data, and all but what may change while a run goes on."""
-        rate = {"learning_rate": True}
-        rates = {"retriever": rate, "ranker": rate, "ratings": rate | {"refiner": rate}, "sources": {"__all__": rate}}
+        rate: dict[str, Any] = {"learning_rate": True}
+        rates: dict[str, Any] = {
+            "retriever": rate,
+            "ranker": rate,
+            "ratings": rate | {"refiner": rate},
+            "sources": {"__all__": rate},
+        }
         chosen = self.model_dump_json(exclude={"threads": True, "report": True, **rates})
         return hashlib.sha256(f"{data} {chosen}".encode()).hexdigest()
 
