@@ -171,7 +171,8 @@ class Runs:
         for line in lines(command, minutes):
             times = round(line["seconds"], 3), round(line["processor_seconds"], 3)
             point = Point(line["epoch"], *times, round(self._judge.score(line["lists"]), 5))
-            print(f"{network}, {name}: epoch {point.epoch}, {point.seconds:.2f} s, {METRIC} {point.ndcg}", flush=True)
+            took = f"{point.seconds:.2f} s ({point.processor_seconds:.2f} s of the processor)"
+            print(f"{network}, {name}: epoch {point.epoch}, {took}, {METRIC} {point.ndcg}", flush=True)
             yield point
             if point.epoch == given.epochs:
                 return

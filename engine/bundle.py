@@ -233,7 +233,10 @@ def _read_network(folder: Path, name: str) -> EncodedNetwork:
 
 def _read_neighbours(folder: Path, name: str) -> NeighbourTable:
     indices = _load(folder / NEIGHBOURS.format(name), np.int32)
-    return NeighbourTable(indices, _load(folder / NEIGHBOUR_WEIGHTS.format(name)))
+    weights = _load(folder / NEIGHBOUR_WEIGHTS.format(name))
+    if indices.shape != weights.shape or indices.min(initial=0) < 0 or indices.max(initial=0) >= len(indices):
+        raise BundleError(f"{folder / NEIGHBOURS.format(name)} names items that are not there; train again")
+    return NeighbourTable(indices, weights)
 
 
 def _load(path: Path, dtype: type[np.generic] = np.float32) -> npt.NDArray[Any]:

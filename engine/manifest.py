@@ -119,6 +119,9 @@ class Manifest(Section):
             raise ValueError(f"sources: names must be unique, and none of them 'ratings': {names}")
         if tables := {each.name for each in self.sources if each.kind == "neighbours"} - set(self.neighbour_tables):
             raise ValueError(f"sources: there is no table for {sorted(tables)}")
+        columns = {"popularity"} | ({"rating_bias"} if self.ratings is not None else set())
+        if absent := columns - set(self.item_columns):
+            raise ValueError(f"item_columns: {sorted(absent)} are missing")
         if self.ranker is not None and self.sources[0].kind != "network":
             raise ValueError(f"ranker: the first source {names[0]!r} has no vectors for it")
         return self

@@ -68,6 +68,8 @@ def train(options: DataOptions, out: Path, *, auto: bool, minutes: float | None)
     preparation = _prepare(options.dataset(), chosen)
     for report in preparation.reports.values():
         console.print(report.table())
+    if minutes is not None and not auto:
+        raise ConfigError("--minutes limits the search of --auto; without it there is nothing to stop")
     if auto:
         trial = Selection(preparation, chosen, console.print).run(None if minutes is None else minutes * 60)
         bundle = Pipeline(preparation, trial.config, console.print).publish(trial.stages, out)
@@ -81,7 +83,7 @@ def _train(preparation: Preparation, config: TrainingConfig, out: Path) -> Bundl
     folder = out.with_name(f"{out.name}.checkpoint")
     if folder.exists():
         console.print(f"going on from {folder}")
-    checkpoint = Checkpoint(folder, config.digest(preparation.digest()))
+    checkpoint = Checkpoint(folder, config.resumable_digest(preparation.fingerprint()))
     return Pipeline(preparation, config, console.print).run(out, checkpoint)
 
 

@@ -19,6 +19,9 @@ from models.encoder import UserEncoder
 from models.event_pooling import AttentivePooling, EventPooling
 from models.initialisation import glorot
 
+# A history of nothing but the lowest ratings pools to zero, whose direction has no gradient.
+SMALLEST_LENGTH = 1e-3
+
 
 class SimpleX(UserEncoder):
     """The pooled history, turned by one matrix and scaled to length 1."""
@@ -46,9 +49,9 @@ class SimpleX(UserEncoder):
 
     def item_vectors(self) -> Tensor:
         """Return the item vectors at length 1 with a bias of zero [N,D+1]."""
-        return functional.pad(functional.normalize(self.items.weight, dim=-1), (0, 1))
+        return functional.pad(functional.normalize(self.items.weight, dim=-1, eps=SMALLEST_LENGTH), (0, 1))
 
     def forward(self, vectors: Tensor, values: Tensor, ages: Tensor, lengths: Tensor) -> Tensor:  # noqa: ARG002
         """Return the direction of the history and a 1 [B,D+1]."""
         users = self.projection(self.dropout(self.pooling(vectors, values, lengths)))
-        return functional.pad(functional.normalize(users, dim=-1), (0, 1), value=1.0)
+        return functional.pad(functional.normalize(users, dim=-1, eps=SMALLEST_LENGTH), (0, 1), value=1.0)

@@ -26,6 +26,9 @@ from models.encoder import UserEncoder
 from models.event_pooling import EventPooling
 from models.initialisation import glorot
 
+# A history of nothing but the lowest ratings pools to zero, whose direction has no gradient.
+SMALLEST_LENGTH = 1e-3
+
 
 class TwoTower(UserEncoder):
     """A tower for histories and one for items; `depth` counts the hidden layers of each."""
@@ -64,11 +67,15 @@ class TwoTower(UserEncoder):
 
     def item_vectors(self) -> Tensor:
         """Return what the item's tower says of each item, at length 1 and with a bias of zero [N,D+1]."""
-        return functional.pad(functional.normalize(self.item_tower(self.items.weight), dim=-1), (0, 1))
+        return functional.pad(
+            functional.normalize(self.item_tower(self.items.weight), dim=-1, eps=SMALLEST_LENGTH), (0, 1)
+        )
 
     def forward(self, vectors: Tensor, values: Tensor, ages: Tensor, lengths: Tensor) -> Tensor:  # noqa: ARG002
         """Return what the user's tower says of each history, at the length T, and a 1 [B,D+1]."""
-        users = functional.normalize(self.user_tower(self.pooling(vectors, values, lengths)), dim=-1)
+        users = functional.normalize(
+            self.user_tower(self.pooling(vectors, values, lengths)), dim=-1, eps=SMALLEST_LENGTH
+        )
         return functional.pad(users * self.log_temperature.exp(), (0, 1), value=1.0)
 
 

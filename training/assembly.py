@@ -54,6 +54,7 @@ class TrainedStages:
     metrics: dict[str, dict[str, float]]
     curve: list[CurvePoint]
     seconds: float
+    run_digest: str
     attachments: Mapping[str, bytes] = field(default_factory=dict)
 
 
@@ -139,7 +140,7 @@ class Assembly:
             item_columns=sorted(statistics.columns),
             neighbour_tables=sorted(statistics.neighbours),
             metrics=stages.metrics,
-            run_digest=config.digest(preparation.digest()),
+            run_digest=stages.run_digest,
             training_seconds=round(stages.seconds, 1),
             files={},
         )

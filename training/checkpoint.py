@@ -6,6 +6,7 @@ import shutil
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import torch
 
@@ -22,7 +23,8 @@ class Checkpoint:
     def __init__(self, folder: Path, digest: str, every_seconds: float = EVERY_SECONDS) -> None:
         self.folder = folder
         self._every_seconds = every_seconds
-        self._saved = time.monotonic()
+        # The first epoch is kept at once.
+        self._saved = -float("inf")
         folder.mkdir(parents=True, exist_ok=True)
         marker = folder / DIGEST
         if marker.exists() and marker.read_text() != digest:
@@ -57,4 +59,4 @@ class Checkpoint:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _path(self, stage: str) -> Path:
-        return self.folder / f"{stage.replace(' ', '_')}.pt"
+        return self.folder / f"{quote(stage, safe='')}.pt"

@@ -34,6 +34,7 @@ class Contender:
 
     label: str
     examination: Examination
+    validation: float | None = None
     seconds: float | None = None
     parameters: int | None = None
     bytes: int | None = None
@@ -41,7 +42,7 @@ class Contender:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the row ready for JSON."""
-        costs = ("seconds", "parameters", "bytes", "microseconds")
+        costs = ("validation", "seconds", "parameters", "bytes", "microseconds")
         return {name: getattr(self, name) for name in costs} | self.examination.as_dict()
 
 
@@ -55,8 +56,8 @@ class Comparison:
 
     @property
     def best(self) -> Contender:
-        """The row with the highest metric."""
-        return max(self.contenders, key=lambda each: each.examination.means[self.metric])
+        """The row that validation would choose; the test events only show how good it is."""
+        return max(self.contenders, key=lambda each: -1.0 if each.validation is None else each.validation)
 
     def p_values(self) -> dict[str, float]:
         """Return for each row how likely chance alone sets it so far from the best (paired over users)."""
@@ -110,22 +111,8 @@ def compare(dataset: Dataset, configs: Mapping[str, TrainingConfig], folder: Pat
         bundle = _bundle(preparation, config, folder / label, say)
         if not rows:
             rows += _baselines(preparation, config)
-        rows.append(_contender(label, bundle, preparation, folder / label))
+        rows.append(_contender(label, bundle, _test(preparation), folder / label, metric))
     return Comparison(dataset.name, metric, rows)
-
-
-def contender(label: str, bundle: Bundle, recommender: Recommender, test: Evaluation, size: int) -> Contender:
-    """Measure one recommender of a bundle that takes `size` bytes on disk."""
-    manifest = bundle.manifest
-    parameters = sum(source.parameters for source in manifest.sources)
-    return Contender(
-        label,
-        test.examine(recommender, _catalogue(bundle)),
-        seconds=manifest.training_seconds,
-        parameters=parameters + (manifest.ranker.parameters if manifest.ranker else 0),
-        bytes=size,
-        microseconds=_microseconds(recommender, test),
-    )
 
 
 def _metric(configs: Mapping[str, TrainingConfig]) -> str:
@@ -136,24 +123,33 @@ def _metric(configs: Mapping[str, TrainingConfig]) -> str:
 
 
 def _bundle(preparation: Preparation, config: TrainingConfig, folder: Path, say: Say) -> Bundle:
-    digest = config.digest(preparation.digest())
+    data = preparation.fingerprint()
     if folder.exists():
         opened = Bundle.open(folder)
-        if opened.manifest.run_digest != digest:
+        if opened.manifest.run_digest != config.digest(data):
             raise ConfigError(
                 f"{folder} is a bundle of other data or another config; delete it, or choose another --out"
             )
         say(f"{folder} stands already")
         return opened
     return Pipeline(preparation, config, say).run(
-        folder, Checkpoint(folder.with_name(f"{folder.name}.checkpoint"), digest)
+        folder, Checkpoint(folder.with_name(f"{folder.name}.checkpoint"), config.resumable_digest(data))
     )
 
 
-def _contender(label: str, bundle: Bundle, preparation: Preparation, folder: Path) -> Contender:
-    test = _test(preparation)
-    size = sum(path.stat().st_size for path in folder.iterdir())
-    return contender(label, bundle, bundle.recommender(), test, size)
+def _contender(label: str, bundle: Bundle, test: Evaluation, folder: Path, metric: str) -> Contender:
+    manifest, recommender = bundle.manifest, bundle.recommender()
+    parameters = sum(source.parameters for source in manifest.sources)
+    served = manifest.metrics.get("valid reranked" if manifest.ranker else "valid retrieved", {})
+    return Contender(
+        label,
+        test.examine(recommender, _catalogue(bundle)),
+        validation=served.get(metric),
+        seconds=manifest.training_seconds,
+        parameters=parameters + (manifest.ranker.parameters if manifest.ranker else 0),
+        bytes=sum(path.stat().st_size for path in folder.iterdir()),
+        microseconds=_microseconds(recommender, test),
+    )
 
 
 def _baselines(preparation: Preparation, config: TrainingConfig) -> list[Contender]:

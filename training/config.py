@@ -88,6 +88,10 @@ class TrainingConfig(Section):
         return (*self.ranker.features, *added)
 
     def digest(self, data: str) -> str:
+        """Return what names a run: the same data and config give the same networks."""
+        return hashlib.sha256(f"{data} {self.model_dump_json(exclude={'threads', 'report'})}".encode()).hexdigest()
+
+    def resumable_digest(self, data: str) -> str:
         """Return what a checkpoint must be of: the data, and all but what may change while a run goes on."""
         rate: dict[str, Any] = {"learning_rate": True}
         rates: dict[str, Any] = {

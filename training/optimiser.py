@@ -78,7 +78,7 @@ class AveragedOptimiser(Generic[NetworkT]):
         if not math.isfinite(value):
             raise TrainingError(
                 f"the {name} is {value} at step {self.step_count}, with learning rate {self.learning_rate:.2g}: it has"
-                " diverged; lower learning_rate and train again, it goes on from the last good epoch"
+                " diverged; lower learning_rate and train again, it goes on from the last saved epoch"
             )
 
     @torch.no_grad()

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from engine.bundle import Bundle
+from engine.errors import ConfigError
 from engine.item_vectors import ItemVectors
 from engine.items import ItemTable
 from engine.neighbour_source import NeighbourSource
@@ -33,6 +34,7 @@ from training.preparation import Preparation
 from training.randomness import Randomness
 from training.ranker_training import CandidateLists, RankerTraining
 from training.rating_pipeline import RatingPipeline, TrainedRatings
+from training.ratings_config import BIAS
 from training.retriever_config import RetrieverConfig
 from training.retriever_training import RetrieverTraining, Validate
 from training.torch_stages import TorchRanker, torch_source
@@ -57,9 +59,11 @@ class Pipeline:
         self._say = say
         self._watch = watch
         self._preparation = preparation
+        self._digest = config.digest(preparation.fingerprint())
         self._config = _within_reach(config, len(preparation.vocabulary), say)
         split = preparation.split
         self._interactions = Interactions.of(split.train, preparation.vocabulary, preparation.window)
+        _check_ratings(config, self._interactions, preparation.name)
         self._evaluation = Evaluation.of(split.train, split.valid, config.validation_users, config.seed)
         self._curve: list[CurvePoint] = []
         self._metrics: dict[str, dict[str, float]] = {}
@@ -91,7 +95,7 @@ class Pipeline:
         if self._config.refit:
             statistics = self._refitted()
         seconds = time.perf_counter() - started
-        return TrainedStages(statistics, encoders, ranker, ratings, self._metrics, self._curve, seconds)
+        return TrainedStages(statistics, encoders, ranker, ratings, self._metrics, self._curve, seconds, self._digest)
 
     def _train(
         self, statistics: ItemStatistics, checkpoint: Checkpoint | None
@@ -218,10 +222,20 @@ def _first_vectors(recommender: Recommender) -> ItemVectors:
     return first.vectors
 
 
+def _check_ratings(config: TrainingConfig, interactions: Interactions, name: str) -> None:
+    if "ratings" in config.model_fields_set and config.ratings.model != BIAS and not interactions.has_ratings:
+        raise ConfigError(f"ratings.model = {config.ratings.model!r}: {name} has no ratings to learn from")
+
+
 def _within_reach(config: TrainingConfig, item_count: int, say: Say) -> TrainingConfig:
     """Leave EASE out of the features and sources where there are too many items for it."""
-    if item_count <= config.neighbours.ease_up_to:
+    most = config.neighbours.ease_up_to
+    if item_count <= most:
         return config
+    if config.retriever.model == "ease":
+        raise ConfigError(
+            f"retriever.model = 'ease': {item_count:,} items are too many (neighbours.ease_up_to = {most:,})"
+        )
     read = config.ranker.features if config.ranker.model != "none" else ()
     dropped = [name for name in read if name.startswith("ease")]
     kept: Sequence[RetrieverConfig] = [each for each in config.sources if each.model != "ease"]

@@ -59,6 +59,10 @@ class Preparation:
         """The histories that the test events follow: train and valid."""
         return joined([self.split.train, self.split.valid])
 
+    def fingerprint(self) -> str:
+        """Return a sha256 over all that networks learn from: the events, and what is known of the items."""
+        return hashlib.sha256(b"\n".join((self.digest().encode(), *self.metadata))).hexdigest()
+
     def digest(self) -> str:
         """Return a sha256 over the events of all parts."""
         digest = hashlib.sha256()

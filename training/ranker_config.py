@@ -17,7 +17,7 @@ class RankerConfig(StageConfig):
     model: str = "ncf"
     """Which network of models/ reranks, or "none"."""
     keep: Literal["if_better", "always"] = "if_better"
-    """Whether the bundle gets the ranker only if it beats the retriever's NDCG@10 on validation."""
+    """Whether the bundle gets the ranker only if it beats the retriever's metric on validation."""
     features: tuple[str, ...] = (
         "retrieval_score",
         "retrieval_rank",

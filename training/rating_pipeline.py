@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 
-from engine.errors import ConfigError
 from models import RankerNetwork, UserEncoder
 from training.config import TrainingConfig
 from training.curve import CurvePoint
@@ -33,6 +32,14 @@ class TrainedRatings:
     refiner: RankerNetwork | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Lesson:
+    """What the refiner learns from, and the network that predicted it."""
+
+    network: UserEncoder
+    pairs: RatedPairs
+
+
 @dataclass(slots=True)
 class RatingPipeline:
     """Trains both stages; what validation measured and how they learned is in `metrics` and `curve`."""
@@ -49,8 +56,6 @@ class RatingPipeline:
         """Return nothing where biases are all that is wanted, or all that there can be."""
         ratings = self.config.ratings
         if self.statistics.rating_mean is None:
-            if "ratings" in self.config.model_fields_set and ratings.model != BIAS:
-                raise ConfigError(f"ratings.model = {ratings.model!r}: {self.preparation.name} has no ratings to learn")
             return None
         training = RatingTraining(self.preparation, self.config, self.statistics)
         evaluation = training.evaluation()
@@ -58,18 +63,27 @@ class RatingPipeline:
             self.metrics["valid biases"] = training.measure_biases(evaluation)
         if ratings.model == BIAS:
             return None
-        trained = training.run(self.make_stage("ratings"))
+        lesson = self._lesson() if ratings.refiner.model != "none" else None
+        # The final network goes on from the first one, or their vectors would mean different things to the refiner.
+        trained = training.run(self.make_stage("ratings"), lesson.network if lesson is not None else None)
         self.curve += trained.curve
-        refiner = self._refiner(training, trained.network, evaluation) if ratings.refiner.model != "none" else None
+        refiner = self._refiner(training, trained.network, lesson.pairs, evaluation) if lesson is not None else None
+        if self._is_worse(training, trained.network, evaluation):
+            self.say("the rating network does not beat the biases on validation, so the bundle has none")
+            return None
         if len(evaluation):
             self.metrics["valid ratings"] = evaluation.measure(training.predictor(trained.network, refiner))
         return TrainedRatings(trained.network, refiner)
 
+    def _is_worse(self, training: RatingTraining, network: UserEncoder, evaluation: RatingEvaluation) -> bool:
+        if self.config.ratings.keep == "always" or not len(evaluation):
+            return False
+        return evaluation.measure(training.predictor(network))["RMSE"] >= self.metrics["valid biases"]["RMSE"]
+
     def _refiner(
-        self, training: RatingTraining, network: UserEncoder, evaluation: RatingEvaluation
+        self, training: RatingTraining, network: UserEncoder, pairs: RatedPairs, evaluation: RatingEvaluation
     ) -> RankerNetwork | None:
-        pairs = self._pairs()
-        if pairs is None or len(pairs.values) < FEWEST_PAIRS or not len(evaluation):
+        if len(pairs.values) < FEWEST_PAIRS or not len(evaluation):
             self.say("there are too few ratings to teach a refiner, so the bundle has none")
             return None
         without = evaluation.measure(training.predictor(network))
@@ -85,7 +99,7 @@ class RatingPipeline:
             return None
         return trained.network
 
-    def _pairs(self) -> RatedPairs | None:
+    def _lesson(self) -> _Lesson | None:
         """Train a first network without some ratings, and predict those: a network is over-confident on what it saw."""
         visible, hidden = self._hidden()
         if not len(hidden) or visible["user_id"].n_unique() < 2:
@@ -100,7 +114,8 @@ class RatingPipeline:
         self.curve += first.curve
         most, seed = self.config.ratings.refiner.most_users, self.config.seed
         evaluation = RatingEvaluation.of(visible, hidden, vocabulary, most, seed)
-        return RatedPairs.of(training.predictor(first.network), evaluation, window.rating_scale)
+        pairs = RatedPairs.of(training.predictor(first.network), evaluation, window.rating_scale)
+        return _Lesson(first.network, pairs)
 
     def _hidden(self) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Split the rated events at random; who has a single one keeps it."""

@@ -45,14 +45,14 @@ class RatingTraining:
         self._biases = bias_ratings(self._items, statistics, preparation.window, config)
         self.window = preparation.window.model_copy(update={"max_length": config.ratings.max_length})
 
-    def run(self, stage: Stage) -> TrainedStage[UserEncoder]:
-        """Train on the rated events of train; validate on those of valid."""
+    def run(self, stage: Stage, start: UserEncoder | None = None) -> TrainedStage[UserEncoder]:
+        """Train on the rated events of train, from `start` if given; validate on those of valid."""
         config, vocabulary = self._config, self._preparation.vocabulary
         interactions = Interactions.of(self._rated, vocabulary, self.window)
         if config.ratings.orientation == "item":
             return self._run_over_items(interactions.transposed(), stage)
         training = RetrieverTraining(config, config.ratings, self.window, interactions, self._preparation.metadata)
-        return training.run(interactions.columns, self._validator(), config.ratings.epochs, stage)
+        return training.run(interactions.columns, self._validator(), config.ratings.epochs, stage, start)
 
     def _run_over_items(self, transposed: Interactions, stage: Stage) -> TrainedStage[UserEncoder]:
         longest = max(int(np.diff(transposed.columns.offsets).max()), 2)
@@ -75,7 +75,8 @@ class RatingTraining:
         pieces = np.array_split(np.arange(len(rows.lengths)), max(len(rows.lengths) // ITEMS_AT_ONCE, 1))
         codes = np.concatenate([encoder.encode(vectors.batch(rows.only(piece))) for piece in pieces])
         mean_row = torch.from_numpy(vectors.outputs.mean(axis=0))
-        return FoldedItems(torch.from_numpy(codes), mean_row, self._config.ratings.fold_in)
+        folded = FoldedItems(torch.from_numpy(codes), mean_row, self._config.ratings.fold_in)
+        return folded.to(self._config.device)
 
     def predictor(self, network: UserEncoder, refiner: RankerNetwork | None = None) -> NetworkRatings:
         """Return the predictor that the networks give, behind the engine's contract."""

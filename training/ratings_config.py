@@ -6,6 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from models import RETRIEVERS, SequenceEncoder
 from training.refiner_config import RefinerConfig
 from training.retriever_config import MaskRate, RetrieverConfig
 
@@ -23,6 +24,8 @@ class RatingsConfig(RetrieverConfig):
     """"item" trains on the ratings of each item (item-based AutoRec); users are folded in by ridge regression."""
     fold_in: float = Field(default=1.0, gt=0)
     """Lambda of that ridge regression."""
+    keep: Literal["if_better", "always"] = "if_better"
+    """Whether the bundle gets the network only if its RMSE on validation is below that of the biases."""
     refiner: RefinerConfig = Field(default_factory=RefinerConfig)
     """The second stage."""
     max_length: int = Field(default=500, ge=2, le=10_000)
@@ -42,6 +45,13 @@ class RatingsConfig(RetrieverConfig):
             if self.kind != "network":
                 raise ValueError(f"{self.model} cannot predict ratings; take a network of models/, or {BIAS!r}")
             self._check_network()
-            if self.orientation == "item" and self.objective == "next_event":
-                raise ValueError("next_event follows a user's time; with orientation = 'item' take masked")
+            if self.orientation == "item":
+                self._check_over_items()
         return self
+
+    def _check_over_items(self) -> None:
+        follows_time = issubclass(RETRIEVERS[self.model], SequenceEncoder)
+        if follows_time:
+            raise ValueError(f"{self.model} follows time; with orientation = 'item' take a set network, as autoencoder")
+        if self.refiner.model != "none":
+            raise ValueError("a refiner goes with orientation = 'user' only; set ratings.refiner.model = 'none'")

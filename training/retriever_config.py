@@ -34,7 +34,7 @@ class RetrieverConfig(StageConfig):
     negatives: int = Field(default=1_024, ge=1)
     """How many items a sampled loss draws for each batch."""
     sampling: Literal["uniform", "popularity", "in_batch"] = "uniform"
-    """Where they are drawn from; what is drawn more often is corrected by its log probability (logQ)."""
+    """Where they are drawn from; the sampled softmax corrects what is drawn oftener than uniformly (logQ)."""
     hard_pool: int = Field(default=1, ge=1, le=100)
     """Draw so many times `negatives` and keep for each history those that it scores highest."""
     calibration: float = Field(default=0.75, ge=0, le=1)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from engine.errors import DataError
 from engine.window import HistoryColumns, HistoryWindow, IndexBatch
 from models import RETRIEVERS, UserEncoder
 from training.config import TrainingConfig
@@ -56,6 +57,11 @@ class RetrieverTraining:
         network = copy.deepcopy(start) if start is not None else self._new_network()
         # Counting the steps draws cuts of long histories; the stage's own draws are left as they are.
         steps = sum(1 for _ in self._batches(columns, np.random.default_rng(0)))
+        if not steps:
+            raise DataError(
+                f"{self._config.source_name}: no user has two events, so there is nothing to learn; take"
+                " retriever.model = 'popularity' and ranker.model = 'none'"
+            )
         share = self._config.continued_rate if start is not None else 1.0
         optimiser = AveragedOptimiser(network, self._config, steps * epochs, share)
         criterion = self._criterion(network)

@@ -81,6 +81,8 @@ class Selection:
             yield model, self._base.model_copy(update=update)
 
     def _ranked(self, retrievers: list[Trial]) -> Iterator[tuple[str, TrainingConfig]]:
+        if self._base.ranker.model == "none":
+            return
         first, *others = retrievers
         blended = tuple(other.config.retriever for other in others[:1])
         blended += tuple(RetrieverConfig(model=model, depth=100) for model in TABLES)

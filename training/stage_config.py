@@ -1,4 +1,4 @@
-"""StageConfig: what both stages have, a network and how it learns."""
+"""StageConfig: what every stage has, a network and how it learns."""
 
 from __future__ import annotations
 
@@ -53,5 +53,5 @@ def check_network(
     try:
         with torch.device("meta"):
             return known[model](*(4 for _ in given), **arguments)
-    except (TypeError, ValueError, RuntimeError) as error:
+    except (TypeError, ValueError, RuntimeError, ArithmeticError) as error:
         raise ValueError(f"{model} cannot be made with {dict(arguments)}: {error}") from error

@@ -12,7 +12,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
-from engine.errors import ConfigError, TrainingError
+from engine.errors import ConfigError, DataError, TrainingError
 from training.config import TrainingConfig, load_config
 from training.dataset import Dataset
 from training.pipeline import Pipeline, Say
@@ -86,6 +86,7 @@ class Tuning:
 
     def run(self, journal: Path, trials: int, seconds: float | None, say: Say) -> optuna.Study:
         """Add up to `trials` trials, for at most `seconds`; raises TrainingError if not one could be finished."""
+        journal.parent.mkdir(parents=True, exist_ok=True)
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         study = optuna.create_study(
             study_name="liverec",
@@ -110,8 +111,12 @@ class Tuning:
     def _check(self, study: optuna.Study) -> None:
         """A journal goes on only with the data, the config and the space that it was begun with."""
         preparation = Preparation.of(self._dataset, self._base)
+        if not len(preparation.split.valid):
+            raise DataError(f"{preparation.name} has no validation events to search by; split it")
+        if foreign := [key for key in self._space if key.startswith("ratings.")]:
+            raise ConfigError(f"space: {foreign[0]} does not change {self._base.metric}, which the search goes by")
         begun = {
-            "config": self._base.digest(preparation.digest()),
+            "config": self._base.digest(preparation.fingerprint()),
             "space": TypeAdapter(dict[str, Range | Choices]).dump_json(dict(self._space)).decode(),
         }
         if study.user_attrs and study.user_attrs != begun:

@@ -109,13 +109,21 @@ def test_too_little_data_is_refused(users: int, items: int, tiny_config: Trainin
 
 def test_too_short_histories_give_a_bundle_without_a_ranker(tiny_config: TrainingConfig, tmp_path: Path) -> None:
     said: list[str] = []
-    for users, events in ((30, 2), (30, 1)):
-        frame = markov_chain(users, 6, events)
-        preparation = Preparation.of(Dataset("short", {"all": frame.lazy()}, None), tiny_config)
-        bundle = Pipeline(preparation, tiny_config, said.append).run(tmp_path / str(events))
-        assert bundle.manifest.ranker is None
-        bundle.probe.check(bundle.recommender())
+    preparation = Preparation.of(Dataset("short", {"all": markov_chain(30, 6, 2).lazy()}, None), tiny_config)
+    bundle = Pipeline(preparation, tiny_config, said.append).run(tmp_path / "b")
+    assert bundle.manifest.ranker is None
+    bundle.probe.check(bundle.recommender())
     assert "too short" in said[0]
+
+
+def test_users_with_a_single_event_teach_nothing_but_popularity(tiny_config: TrainingConfig, tmp_path: Path) -> None:
+    preparation = Preparation.of(Dataset("single", {"all": markov_chain(30, 6, 1).lazy()}, None), tiny_config)
+    with pytest.raises(DataError, match=r"no user has two events.*retriever\.model = 'popularity'"):
+        Pipeline(preparation, tiny_config, print).run(tmp_path / "network")
+    chosen = {"retriever": {"model": "popularity"}, "ranker": {"model": "none"}, "ratings": {"model": "bias"}}
+    counted = TrainingConfig.model_validate(chosen)
+    bundle = Pipeline(preparation, counted, print).run(tmp_path / "counted")
+    bundle.probe.check(bundle.recommender())
 
 
 def test_a_clock_in_some_parts_only_is_refused(tiny_config: TrainingConfig) -> None:

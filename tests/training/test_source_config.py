@@ -117,8 +117,14 @@ def test_a_run_may_go_on_with_another_learning_rate(changed: dict[str, str]) -> 
 )
 def test_a_run_may_not_go_on_as_another(changed: dict[str, str]) -> None:
     assert _digest({"sources": SOURCE}) != _digest({"sources": SOURCE} | changed)
-    assert TrainingConfig().digest("a") != TrainingConfig().digest("b")
+    assert TrainingConfig().resumable_digest("a") != TrainingConfig().resumable_digest("b")
+
+
+def test_another_learning_rate_gives_another_run() -> None:
+    changed = load_config([], {"retriever.learning_rate": "0.001"})
+    assert changed.digest("data") != TrainingConfig().digest("data")
+    assert changed.resumable_digest("data") == TrainingConfig().resumable_digest("data")
 
 
 def _digest(overrides: dict[str, str]) -> str:
-    return load_config([], overrides).digest("data")
+    return load_config([], overrides).resumable_digest("data")
