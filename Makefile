@@ -1,6 +1,6 @@
 PYTHON ?= python3
 PIP_FLAGS ?=
-PYTEST_FLAGS ?=
+PYTEST_FLAGS ?= -n 2 --dist loadfile
 DEMO_FLAGS ?=
 
 BIN := .venv/bin

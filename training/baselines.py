@@ -87,9 +87,17 @@ def _lists(evaluation: Evaluation, scores: Scores, vocabulary: Vocabulary) -> Li
         scored = scores(seen)
         for row, indices in zip(scored, seen, strict=True):
             row[indices] = -np.inf
-        order = np.argsort(-scored, axis=1, kind="stable")[:, : max(CUTOFFS)]
+        order = _best_items(scored, max(CUTOFFS))
         lists += [
             [vocabulary.id_of(int(index)) for index in best if np.isfinite(row[index])]
             for best, row in zip(order, scored, strict=True)
         ]
     return lists
+
+
+def _best_items(scored: Floats, count: int) -> npt.NDArray[np.int64]:
+    """Return the indices of each row's `count` largest, largest first, ties by index."""
+    count = min(count, scored.shape[1])
+    best = np.sort(np.argpartition(-scored, count - 1, axis=1)[:, :count], axis=1)
+    order = np.argsort(-np.take_along_axis(scored, best, axis=1), axis=1, kind="stable")
+    return np.take_along_axis(best, order, axis=1)
