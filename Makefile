@@ -21,7 +21,7 @@ help:
 	@echo "Packages go into .venv, once for each change of pyproject.toml. Variables:"
 	@echo "  PYTHON=python3.12                3.11 or newer, to make .venv with; python3 by default"
 	@echo "  PIP_FLAGS='--extra-index-url …'  for pip install, for example an index with CPU builds of torch"
-	@echo "  PYTEST_FLAGS='-n 4 -k store'     for pytest"
+	@echo "  PYTEST_FLAGS='-n 4 -k store'     for pytest; -n 2 --dist loadfile by default"
 	@echo "  DEMO_FLAGS='--port 8001'         for liverec demo"
 
 demo: $(DEMO)
