@@ -124,7 +124,7 @@ def test_a_set_network_learns_who_likes_what(name: str, board: Preparation) -> N
     ],
 )
 def test_every_loss_learns_it_too(loss: str, config: dict[str, object], board: Preparation) -> None:
-    recommender = trained("two_tower", board, epochs=60, patience=12, loss=loss, negatives=8, **config)
+    recommender = trained("two_tower", board, epochs=100, patience=20, loss=loss, negatives=8, **config)
     assert right_colour(recommender) > 0.95
 
 

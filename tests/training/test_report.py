@@ -290,7 +290,7 @@ def test_a_report_can_be_left_out_and_is_missed_then(
     bundle = Pipeline(tiny_preparation, config, print).run(tmp_path / "plain")
     assert not {"report.html", "MODEL_CARD.md"} & bundle.manifest.files.keys()
     assert bundle.manifest.metrics["test retrieved"]["HR@10"] > 0
-    assert bundle.manifest.run_digest == counted_config.digest(tiny_preparation.digest())
+    assert bundle.manifest.run_digest == counted_config.digest(tiny_preparation.fingerprint())
     with pytest.raises(BundleError, match=r"plain has no report\.html.*report=true"):
         write_report(tmp_path / "plain", tmp_path / "report.html")
 
