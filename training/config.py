@@ -68,7 +68,8 @@ class TrainingConfig(Section):
     cleaning: CleaningRules = Field(default_factory=CleaningRules)
     window: WindowConfig = Field(default_factory=WindowConfig)
     refit: bool = False
-    """Whether the bundle's item-to-item tables and counts are made of train and valid, once all is chosen."""
+    """Whether the networks of sources and ratings are trained again, as long as validation chose, and all counts made
+    again, on train and valid together."""
     neighbours: NeighboursConfig = Field(default_factory=NeighboursConfig)
     retriever: RetrieverConfig = Field(default_factory=RetrieverConfig)
     sources: tuple[RetrieverConfig, ...] = Field(default=(), max_length=16)
@@ -80,6 +81,11 @@ class TrainingConfig(Section):
     def retrievers(self) -> tuple[RetrieverConfig, ...]:
         """The retriever and the further sources."""
         return (self.retriever, *self.sources)
+
+    @property
+    def networks(self) -> tuple[RetrieverConfig, ...]:
+        """Those of the sources that are trained."""
+        return tuple(each for each in self.retrievers if each.kind == "network")
 
     @property
     def ranker_features(self) -> tuple[str, ...]:

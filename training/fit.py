@@ -24,9 +24,10 @@ Watch = Callable[[str, int, Mapping[str, float]], None]
 
 @dataclass(frozen=True, slots=True)
 class TrainedStage(Generic[NetworkT]):
-    """The network that a stage ends with, and how it learned."""
+    """The network that a stage ends with, after how many epochs it was that, and how it learned."""
 
     network: NetworkT
+    epochs: int
     curve: list[CurvePoint]
 
 
@@ -48,23 +49,25 @@ class _Best(Generic[NetworkT]):
         self.network = network
         self.metric = metric
         self.score = -float("inf")
+        self.epoch = 0
         self.waited = 0
 
-    def note(self, network: NetworkT, metrics: Mapping[str, float]) -> None:
+    def note(self, network: NetworkT, epoch: int, metrics: Mapping[str, float]) -> None:
         score = -metrics[self.metric] if self.metric in ERRORS else metrics[self.metric]
         if score > self.score:
-            self.network, self.score, self.waited = copy.deepcopy(network), score, 0
+            self.network, self.score, self.epoch, self.waited = copy.deepcopy(network), score, epoch, 0
         else:
             self.waited += 1
 
     def state(self) -> dict[str, Any]:
-        return {"network": self.network.state_dict(), "score": self.score, "waited": self.waited}
+        numbers = {"score": self.score, "epoch": self.epoch, "waited": self.waited}
+        return {"network": self.network.state_dict(), **numbers}
 
     def restore(self, state: dict[str, Any]) -> None:
         if state["score"] > -float("inf"):
             self.network = copy.deepcopy(self.network)
             self.network.load_state_dict(state["network"])
-        self.score, self.waited = state["score"], state["waited"]
+        self.score, self.epoch, self.waited = state["score"], state["epoch"], state["waited"]
 
 
 def fit(
@@ -93,12 +96,12 @@ def fit(
             curve.append(CurvePoint(stage.name, epoch, seconds, loss, optimiser.learning_rate, metrics))
             progress.advance(loss, metrics)
             if metrics:
-                best.note(optimiser.average, metrics)
+                best.note(optimiser.average, epoch, metrics)
             if metrics and stage.watch is not None:
                 stage.watch(stage.name, epoch, metrics)
             if stage.checkpoint is not None and (epoch == epochs or stage.checkpoint.is_due()):
                 _save(stage, stage.checkpoint, optimiser, best, curve)
-    return TrainedStage(best.network, curve)
+    return TrainedStage(best.network, best.epoch or epochs, curve)
 
 
 def _save(

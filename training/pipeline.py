@@ -27,7 +27,7 @@ from training.checkpoint import Checkpoint
 from training.config import TrainingConfig
 from training.curve import CurvePoint
 from training.evaluation import Evaluation
-from training.fit import Stage, Watch
+from training.fit import Stage, TrainedStage, Watch
 from training.interactions import Interactions
 from training.item_statistics import ItemStatistics
 from training.preparation import Preparation
@@ -76,11 +76,6 @@ class Pipeline:
             checkpoint.remove()
         return bundle
 
-    def _refitted(self) -> ItemStatistics:
-        preparation = self._preparation
-        known = Interactions.of(preparation.known, preparation.vocabulary, preparation.window)
-        return ItemStatistics.of(known, known.columns, self._config)
-
     def publish(self, stages: TrainedStages, folder: Path) -> Bundle:
         """Export trained stages, prove them, and write the bundle."""
         return Assembly(self._preparation, self._config, stages).bundle().save(folder)
@@ -90,25 +85,17 @@ class Pipeline:
         torch.set_num_threads(self._config.threads or max((os.cpu_count() or 1) // 2, 1))
         started = time.perf_counter()
         statistics = ItemStatistics.of(self._interactions, self._interactions.columns, self._config)
-        encoders, ranker = self._train(statistics, checkpoint)
-        ratings = self._train_ratings(statistics, checkpoint)
-        if self._config.refit:
-            statistics = self._refitted()
-        seconds = time.perf_counter() - started
-        return TrainedStages(statistics, encoders, ranker, ratings, self._metrics, self._curve, seconds, self._digest)
-
-    def _train(
-        self, statistics: ItemStatistics, checkpoint: Checkpoint | None
-    ) -> tuple[Encoders, RankerNetwork | None]:
         lesson = self._lesson(checkpoint) if self._can_teach() else None
-        encoders = {
-            each.source_name: self._train_source(each, statistics, lesson, checkpoint)
-            for each in self._config.retrievers
-            if each.kind == "network"
-        }
+        chosen = self._train_sources(statistics, lesson, checkpoint)
+        encoders: Encoders = {name: each.network for name, each in chosen.items()}
         recommender = self._recommender(encoders, statistics)
         self._metrics["valid retrieved"] = self._evaluation.measure(recommender.without_ranker())
-        return encoders, self._train_ranker(lesson, recommender, checkpoint) if lesson is not None else None
+        ranker = self._train_ranker(lesson, recommender, checkpoint) if lesson is not None else None
+        ratings = self._train_ratings(statistics, checkpoint)
+        if self._config.refit:
+            encoders, statistics = self._refitted(lesson, chosen, checkpoint)
+        seconds = time.perf_counter() - started
+        return TrainedStages(statistics, encoders, ranker, ratings, self._metrics, self._curve, seconds, self._digest)
 
     def _can_teach(self) -> bool:
         if self._config.ranker.model == "none":
@@ -127,32 +114,49 @@ class Pipeline:
         ranker = self._config.ranker
         earlier = self._interactions.without_newest(ranker.held_out)
         encoders = {}
-        for each in self._config.retrievers:
-            if each.kind == "network":
-                stage = self._stage(f"{each.source_name}, first", checkpoint)
-                trained = self._training(each).run(earlier, None, each.first_epochs, stage)
-                encoders[each.source_name] = trained.network
-                self._curve += trained.curve
+        for each in self._config.networks:
+            stage = self._stage(f"{each.source_name}, first", checkpoint)
+            trained = self._training(each).run(earlier, None, each.first_epochs, stage)
+            encoders[each.source_name] = trained.network
+            self._curve += trained.curve
         statistics = ItemStatistics.of(self._interactions, earlier, self._config)
         recommender = self._recommender(encoders, statistics)
         histories, targets = self._interactions.prefixes(ranker.held_out, ranker.most_lists, self._config.seed)
         lists = RankerTraining(self._config).lists(recommender, _first_vectors(recommender), histories, targets)
         return _Lesson(lists, encoders)
 
-    def _train_source(
-        self,
-        config: RetrieverConfig,
-        statistics: ItemStatistics,
-        lesson: _Lesson | None,
-        checkpoint: Checkpoint | None,
-    ) -> UserEncoder:
-        start = lesson.encoders[config.source_name] if lesson else None
-        columns: HistoryColumns = self._interactions.columns
-        validate = self._validator(config, statistics) if len(self._evaluation) else None
-        stage = self._stage(config.source_name, checkpoint)
-        trained = self._training(config).run(columns, validate, config.epochs, stage, start)
-        self._curve += trained.curve
-        return trained.network
+    def _train_sources(
+        self, statistics: ItemStatistics, lesson: _Lesson | None, checkpoint: Checkpoint | None
+    ) -> dict[str, TrainedStage[UserEncoder]]:
+        chosen = {}
+        for each in self._config.networks:
+            start = lesson.encoders[each.source_name] if lesson else None
+            columns: HistoryColumns = self._interactions.columns
+            validate = self._validator(each, statistics) if len(self._evaluation) else None
+            stage = self._stage(each.source_name, checkpoint)
+            trained = self._training(each).run(columns, validate, each.epochs, stage, start)
+            self._curve += trained.curve
+            chosen[each.source_name] = trained
+        return chosen
+
+    def _refitted(
+        self, lesson: _Lesson | None, chosen: Mapping[str, TrainedStage[UserEncoder]], checkpoint: Checkpoint | None
+    ) -> tuple[Encoders, ItemStatistics]:
+        """Train the networks again, each as long as validation chose, and count again: on train and valid.
+
+        Each starts where the chosen one did, so that the ranker finds the vectors that it knows.
+        """
+        preparation = self._preparation
+        known = Interactions.of(preparation.known, preparation.vocabulary, preparation.window)
+        encoders = {}
+        for each in self._config.networks:
+            start = lesson.encoders[each.source_name] if lesson else None
+            stage = self._stage(f"{each.source_name}, refit", checkpoint)
+            training, epochs = self._training(each, known), chosen[each.source_name].epochs
+            trained = training.run(known.columns, None, each.epochs, stage, start, epochs)
+            encoders[each.source_name] = trained.network
+            self._curve += trained.curve
+        return encoders, ItemStatistics.of(known, known.columns, self._config)
 
     def _train_ranker(
         self, lesson: _Lesson, recommender: Recommender, checkpoint: Checkpoint | None
@@ -186,10 +190,9 @@ class Pipeline:
     def _stage(self, name: str, checkpoint: Checkpoint | None, metric: str = "") -> Stage:
         return Stage(name, metric or self._config.metric, Randomness(self._config.seed, name), checkpoint, self._watch)
 
-    def _training(self, config: RetrieverConfig) -> RetrieverTraining:
-        return RetrieverTraining(
-            self._config, config, self._preparation.window, self._interactions, self._preparation.metadata
-        )
+    def _training(self, config: RetrieverConfig, known: Interactions | None = None) -> RetrieverTraining:
+        interactions, preparation = known or self._interactions, self._preparation
+        return RetrieverTraining(self._config, config, preparation.window, interactions, preparation.metadata)
 
     def _validator(self, config: RetrieverConfig, statistics: ItemStatistics) -> Validate:
         items = self._items(statistics)

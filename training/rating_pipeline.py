@@ -11,7 +11,7 @@ import polars as pl
 from models import RankerNetwork, UserEncoder
 from training.config import TrainingConfig
 from training.curve import CurvePoint
-from training.fit import Stage
+from training.fit import Stage, TrainedStage
 from training.interactions import Interactions
 from training.item_statistics import ItemStatistics
 from training.preparation import Preparation
@@ -73,7 +73,17 @@ class RatingPipeline:
             return None
         if len(evaluation):
             self.metrics["valid ratings"] = evaluation.measure(training.predictor(trained.network, refiner))
+        if self.config.refit:
+            trained = self._refitted(lesson.network if lesson is not None else None, trained.epochs)
         return TrainedRatings(trained.network, refiner)
+
+    def _refitted(self, start: UserEncoder | None, epochs: int) -> TrainedStage[UserEncoder]:
+        """Train again as long as validation chose, on train and valid."""
+        known = rated_only(self.preparation.known)
+        training = RatingTraining(self.preparation, self.config, self.statistics, known)
+        trained = training.run(self.make_stage("ratings, refit"), start, epochs)
+        self.curve += trained.curve
+        return trained
 
     def _is_worse(self, training: RatingTraining, network: UserEncoder, evaluation: RatingEvaluation) -> bool:
         if self.config.ratings.keep == "always" or not len(evaluation):

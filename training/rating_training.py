@@ -45,16 +45,23 @@ class RatingTraining:
         self._biases = bias_ratings(self._items, statistics, preparation.window, config)
         self.window = preparation.window.model_copy(update={"max_length": config.ratings.max_length})
 
-    def run(self, stage: Stage, start: UserEncoder | None = None) -> TrainedStage[UserEncoder]:
-        """Train on the rated events of train, from `start` if given; validate on those of valid."""
+    def run(
+        self, stage: Stage, start: UserEncoder | None = None, until: int | None = None
+    ) -> TrainedStage[UserEncoder]:
+        """Train on the rated events of train, from `start` if given; validate on those of valid.
+
+        `until` ends it after so many of the config's epochs.
+        """
         config, vocabulary = self._config, self._preparation.vocabulary
         interactions = Interactions.of(self._rated, vocabulary, self.window)
         if config.ratings.orientation == "item":
-            return self._run_over_items(interactions.transposed(), stage)
+            return self._run_over_items(interactions.transposed(), stage, until)
         training = RetrieverTraining(config, config.ratings, self.window, interactions, self._preparation.metadata)
-        return training.run(interactions.columns, self._validator(), config.ratings.epochs, stage, start)
+        return training.run(interactions.columns, self._validator(), config.ratings.epochs, stage, start, until)
 
-    def _run_over_items(self, transposed: Interactions, stage: Stage) -> TrainedStage[UserEncoder]:
+    def _run_over_items(
+        self, transposed: Interactions, stage: Stage, until: int | None
+    ) -> TrainedStage[UserEncoder]:
         longest = max(int(np.diff(transposed.columns.offsets).max()), 2)
         window = self.window.model_copy(update={"max_length": longest})
         training = RetrieverTraining(self._config, self._config.ratings, window, transposed)
@@ -65,8 +72,8 @@ class RatingTraining:
             return evaluation.measure(self.predictor(self._folded(network, transposed, window)))
 
         epochs = self._config.ratings.epochs
-        trained = training.run(transposed.columns, validate if validates else None, epochs, stage)
-        return TrainedStage(self._folded(trained.network, transposed, window), trained.curve)
+        trained = training.run(transposed.columns, validate if validates else None, epochs, stage, until=until)
+        return TrainedStage(self._folded(trained.network, transposed, window), trained.epochs, trained.curve)
 
     def _folded(self, network: UserEncoder, transposed: Interactions, window: HistoryWindow) -> FoldedItems:
         """Return the items' codes, with the user to be solved for; `network` has rows of users as its items."""

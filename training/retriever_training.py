@@ -52,8 +52,12 @@ class RetrieverTraining:
         epochs: int,
         stage: Stage,
         start: UserEncoder | None = None,
+        until: int | None = None,
     ) -> TrainedStage[UserEncoder]:
-        """Train for at most `epochs`, from `start` if given; without `validate` all run and the last is kept."""
+        """Train for at most `epochs`, from `start` if given; without `validate` all run and the last is kept.
+
+        `until` ends it after so many of the epochs over which the learning rate falls.
+        """
         network = copy.deepcopy(start) if start is not None else self._new_network()
         # Counting the steps draws cuts of long histories; the stage's own draws are left as they are.
         steps = sum(1 for _ in self._batches(columns, np.random.default_rng(0)))
@@ -68,7 +72,7 @@ class RetrieverTraining:
         return fit(
             stage,
             self._config,
-            epochs,
+            until or epochs,
             optimiser,
             lambda: self._epoch(network, optimiser, criterion, columns, stage.randomness),
             validate,
