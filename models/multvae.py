@@ -7,15 +7,19 @@ left out.
 
     h = tanh(x V / |x| + b)                                                            (Mult-VAE)
     h_0 = LN(swish(x V / |x| + b));  h_l = LN(swish(A_l h_{l-1} + h_0 + .. + h_{l-1})) (RecVAE, l = 1..blocks)
-    [mu, log s^2] = M h + m;   z = mu + s * noise in training, mu otherwise;   user vector = [z, 1]
-    score(i) = user . [W_i, c_i];   penalty = beta KL,  KL = 1/2 sum_d (mu_d^2 + s_d^2 - 1 - log s_d^2)
+    [mu, log s^2] = M h + m;   z = mu + s * noise in training, mu otherwise
+    user vector = [tanh(D z + d), 1];   score(i) = user . [W_i, c_i]
+    penalty = beta KL,  KL = 1/2 sum_d (mu_d^2 + s_d^2 - 1 - log s_d^2)
 
 beta rises from 0 over the first training passes (Bowman et al., "Generating Sentences from a Continuous Space", 2016).
 RecVAE's beta is gamma times the number of events. The paper's input dropout is the masking of histories in training.
-V, W, A and M start by Glorot's variance, biases at zero.
+V, W, A, M and D start by Glorot's variance, biases at zero but for those of log s^2: s starts at `deviation`, for at 1
+the noise hides at first what there is to learn. Without a `decoder` layer the user vector is [z, 1].
 """
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor, nn
@@ -39,26 +43,35 @@ class MultVAE(UserEncoder):
         hidden: int = 256,
         blocks: int = 0,
         variational: bool = True,
-        beta: float = 0.2,
+        beta: float = 0.02,
         gamma: float = 0.0,
         anneal_steps: int = 2_000,
+        deviation: float = 0.1,
+        decoder: int = 128,
     ) -> None:
         super().__init__()
-        if min(width, hidden) < 1 or blocks < 0:
-            raise ValueError(f"width {width} and hidden {hidden} must be at least 1, and blocks {blocks} at least 0")
+        if min(width, hidden) < 1 or min(blocks, decoder) < 0:
+            raise ValueError(
+                f"width {width} and hidden {hidden} must be at least 1, blocks {blocks} and decoder {decoder} at least 0"
+            )
         if min(beta, gamma, anneal_steps) < 0:
             raise ValueError(f"beta {beta}, gamma {gamma} and anneal_steps {anneal_steps} must be at least 0")
+        if deviation <= 0:
+            raise ValueError(f"deviation {deviation} must be above 0")
         self.variational, self.beta, self.gamma, self.anneal_steps = variational, beta, gamma, anneal_steps
-        self.encoder_items, self.decoder_items = nn.Embedding(item_count, hidden), nn.Embedding(item_count, width)
+        self.encoder_items, self.decoder_items = nn.Embedding(item_count, hidden), nn.Embedding(item_count, decoder or width)
         self.item_bias = nn.Parameter(torch.zeros(item_count))
         self.pooling = EventPooling(hidden, "l2")
         self.bias = nn.Parameter(torch.zeros(hidden))
         self.blocks = nn.ModuleList(nn.Linear(hidden, hidden) for _ in range(blocks))
         self.norms = nn.ModuleList(nn.LayerNorm(hidden) for _ in range(blocks + 1 if blocks else 0))
         self.bottleneck = nn.Linear(hidden, 2 * width if variational else width)
+        self.decoder = nn.Linear(width, decoder) if decoder else None
         self.register_buffer("passes", torch.zeros((), dtype=torch.long))
         self._penalty: Tensor | None = None
         self.apply(glorot)
+        if variational:
+            nn.init.constant_(self.bottleneck.bias[width:], 2 * math.log(deviation))
 
     def input_vectors(self) -> Tensor:
         """Return the encoder's rows with the padding row [N+1,H]."""
@@ -69,9 +82,11 @@ class MultVAE(UserEncoder):
         return torch.cat((self.decoder_items.weight, self.item_bias[:, None]), dim=1)
 
     def forward(self, vectors: Tensor, values: Tensor, ages: Tensor, lengths: Tensor) -> Tensor:  # noqa: ARG002
-        """Return the latent vector and a 1 [B,D+1]."""
+        """Return what the decoder makes of the latent vector, and a 1 [B,D+1]."""
         code = self.bottleneck(self._encode(self.pooling(vectors, values, lengths) + self.bias))
         latent = self._latent(code, lengths) if self.variational else code.tanh()
+        if self.decoder is not None:
+            latent = self.decoder(latent).tanh()
         return functional.pad(latent, (0, 1), value=1.0)
 
     def penalty(self) -> Tensor | None:

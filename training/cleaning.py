@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Literal, Self
 
+import numpy as np
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from rich.table import Table
@@ -31,6 +32,10 @@ class CleaningRules(BaseModel):
 
     conflicting: Literal["last", "first", "mean"] = "last"
     """Which rating stays where a user rated an item more than once; "mean" is their mean at the time of the last."""
+
+    order: Literal["rows", "random"] = "rows"
+    """What stands for time in events without timestamps: the order of the rows; or "random", where rows are sorted by
+    something that says nothing of time, as their id."""
 
     max_id_bytes: int = Field(default=256, ge=1)
     """Longest user_id and item_id, in bytes of UTF-8; events with longer ones are dropped."""
@@ -131,7 +136,8 @@ class _Ledger:
 def clean(events: pl.LazyFrame, rules: CleaningRules) -> tuple[pl.DataFrame, CleaningReport]:
     """Apply `STEPS` in their order to a canonical event frame; the result is sorted by (user_id, timestamp, row).
 
-    Clean data come back unchanged. Raises DataError if a canonical column is missing.
+    Clean data come back unchanged. Raises DataError if a canonical column is missing, or if a random order is asked for
+    events that have a time.
     """
     missing = [name for name in COLUMNS if name not in events.collect_schema()]
     if missing:
@@ -230,6 +236,16 @@ def _too_few_events(ledger: _Ledger, rules: CleaningRules) -> None:
     ledger.events = kept.drop("index")
 
 
+def _order(ledger: _Ledger, rules: CleaningRules) -> None:
+    if rules.order == "rows":
+        return
+    if ledger.events["timestamp"].count():
+        raise DataError("cleaning.order = 'random' is for events without timestamps, and these have some; leave it out")
+    rows = ledger.events.sort("row")["row"]
+    shuffled = rows.gather(np.random.default_rng(0).permutation(len(rows)))
+    ledger.events = ledger.events.sort("row").with_columns(shuffled.alias("row"))
+
+
 STEPS: tuple[Callable[[_Ledger, CleaningRules], None], ...] = (
     _ids,
     _values,
@@ -239,4 +255,5 @@ STEPS: tuple[Callable[[_Ledger, CleaningRules], None], ...] = (
     _exact_duplicates,
     _conflicting,
     _too_few_events,
+    _order,
 )

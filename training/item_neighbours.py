@@ -14,50 +14,105 @@ from engine.window import HistoryColumns
 from training.neighbours_config import NeighboursConfig
 
 Floats = npt.NDArray[np.float32]
-COLUMNS_AT_ONCE = 1_024
+ITEMS_AT_ONCE = 1_024
 
 
 def ease_weights(columns: HistoryColumns, item_count: int, regularisation: float) -> Floats:
     """Return the item-item weights [N,N] of EASE: B = -P / diag(P), P = (X^T X + lambda I)^-1 (Steck, 2019).
 
-    In float32 and in place, so that at its largest it takes 8 N^2 bytes.
+    In float32. X [U,N] says which user has met which item.
     """
-    gram = torch.empty(item_count, item_count)
-    for start, block in _gram_blocks(columns, item_count):
-        gram[:, start : start + block.shape[1]] = block
-    gram.diagonal().add_(regularisation)
-    torch.linalg.cholesky(gram, out=gram)
-    torch.cholesky_inverse(gram, out=gram)
-    gram.div_(-gram.diagonal().clone())
-    gram.fill_diagonal_(0.0)
-    weights: Floats = gram.numpy()
-    return weights
-
-
-def _gram_blocks(columns: HistoryColumns, item_count: int, user_power: float = 0.0) -> Iterator[tuple[int, Tensor]]:
-    """Yield X^T D X [N,N] some columns at a time; X [U,N] says which user has met which item, D = 1 / events^power."""
-    owner = np.repeat(np.arange(len(columns.offsets) - 1), np.diff(columns.offsets))
-    places = np.unique(columns.item_index * len(columns.offsets) + owner)
-    item, user = torch.from_numpy(places // len(columns.offsets)), torch.from_numpy(places % len(columns.offsets))
-    users = len(columns.offsets) - 1
-    shares = torch.from_numpy(np.diff(columns.offsets)).clamp(min=1).float().pow(-user_power)[user]
-    transposed = torch.sparse_coo_tensor(
-        torch.stack((item, user)), shares, (item_count, users), is_coalesced=True, check_invariants=False
-    )
-    for start in range(0, item_count, COLUMNS_AT_ONCE):
-        width = min(COLUMNS_AT_ONCE, item_count - start)
-        inside = (item >= start) & (item < start + width)
-        met = torch.zeros(users, width)
-        met[user[inside], item[inside] - start] = 1.0
-        yield start, torch.sparse.mm(transposed, met)
+    return np.concatenate(list(_ease_rows(columns, item_count, regularisation)))
 
 
 def ease_neighbours(columns: HistoryColumns, item_count: int, most: int, regularisation: float) -> NeighbourTable:
-    """Return EASE cut to the `most` strongest weights (by size) of each item."""
-    weights = ease_weights(columns, item_count, regularisation)
+    """Return EASE cut to the `most` strongest weights (by size) of each item.
+
+    At its largest it takes 8 S^2 bytes, S the smaller of the numbers of users and items.
+    """
     most = min(most, item_count)
-    indices = np.argpartition(-np.abs(weights), most - 1, axis=1)[:, :most]
-    return _padded(indices, np.take_along_axis(weights, indices, axis=1), item_count)
+    indices, weights = [], []
+    for rows in _ease_rows(columns, item_count, regularisation):
+        strongest = np.argpartition(-np.abs(rows), most - 1, axis=1)[:, :most]
+        indices.append(strongest)
+        weights.append(np.take_along_axis(rows, strongest, axis=1))
+    return _padded(np.concatenate(indices), np.concatenate(weights), item_count)
+
+
+def _ease_rows(columns: HistoryColumns, item_count: int, regularisation: float) -> Iterator[Floats]:
+    by_items = item_count < len(columns.offsets)
+    return (_ease_by_items if by_items else _ease_by_users)(columns, item_count, regularisation)
+
+
+def _ease_by_items(columns: HistoryColumns, item_count: int, regularisation: float) -> Iterator[Floats]:
+    gram = torch.empty(item_count, item_count)
+    for start, block in _gram_blocks(_met(columns, item_count)):
+        gram[:, start : start + block.shape[1]] = block
+    inverse = _inverse(gram, regularisation)
+    inverse.div_(-inverse.diagonal().clone())
+    inverse.fill_diagonal_(0.0)
+    yield from (block.numpy() for block in inverse.split(ITEMS_AT_ONCE))
+
+
+def _ease_by_users(columns: HistoryColumns, item_count: int, regularisation: float) -> Iterator[Floats]:
+    """Yield B from the inverse S of X X^T + lambda I, as P = (I - X^T S X) / lambda (Woodbury, 1950)."""
+    met = _met(columns, item_count)
+    users = met.shape[1]
+    gram = torch.empty(users, users)
+    for start, block in _gram_blocks(_transposed(met)):
+        gram[:, start : start + block.shape[1]] = block
+    inverse = _inverse(gram, regularisation)
+    item, user = met.indices()
+    explained = torch.zeros(item_count)
+    for start, rows in _row_blocks(met):
+        inside = (item >= start) & (item < start + rows.shape[0])
+        own = torch.sparse.mm(rows, inverse)[item[inside] - start, user[inside]]
+        explained.index_add_(0, item[inside], own)
+    for start, rows in _row_blocks(met):
+        weights = torch.sparse.mm(met, torch.sparse.mm(rows, inverse).T).T / (1.0 - explained)
+        weights[torch.arange(len(weights)), torch.arange(len(weights)) + start] = 0.0
+        yield weights.numpy()
+
+
+def _inverse(gram: Tensor, regularisation: float) -> Tensor:
+    gram.diagonal().add_(regularisation)
+    torch.linalg.cholesky(gram, out=gram)
+    return torch.cholesky_inverse(gram, out=gram)
+
+
+def _met(columns: HistoryColumns, item_count: int) -> Tensor:
+    """Return the sparse X^T [N,U]."""
+    owner = np.repeat(np.arange(len(columns.offsets) - 1), np.diff(columns.offsets))
+    places = np.unique(columns.item_index * len(columns.offsets) + owner)
+    item, user = torch.from_numpy(places // len(columns.offsets)), torch.from_numpy(places % len(columns.offsets))
+    return _sparse(item, user, torch.ones(len(places)), (item_count, len(columns.offsets) - 1))
+
+
+def _sparse(rows: Tensor, columns: Tensor, values: Tensor, shape: tuple[int, int]) -> Tensor:
+    """Return a sparse matrix from places that are sorted and distinct."""
+    places = torch.stack((rows, columns))
+    return torch.sparse_coo_tensor(places, values, shape, is_coalesced=True, check_invariants=False)
+
+
+def _transposed(matrix: Tensor) -> Tensor:
+    return matrix.t().coalesce()
+
+
+def _row_blocks(matrix: Tensor) -> Iterator[tuple[int, Tensor]]:
+    """Yield the first row and the sparse rows of each block."""
+    row, column = matrix.indices()
+    for start in range(0, matrix.shape[0], ITEMS_AT_ONCE):
+        width = min(ITEMS_AT_ONCE, matrix.shape[0] - start)
+        inside = (row >= start) & (row < start + width)
+        yield start, _sparse(row[inside] - start, column[inside], matrix.values()[inside], (width, matrix.shape[1]))
+
+
+def _gram_blocks(matrix: Tensor, weights: Tensor | None = None) -> Iterator[tuple[int, Tensor]]:
+    """Yield A W A^T some columns at a time, for a sparse A and the diagonal of W."""
+    row, column = matrix.indices()
+    weighted = _sparse(row, column, matrix.values() * (1.0 if weights is None else weights[column]), tuple(matrix.shape))
+    for start, rows in _row_blocks(matrix):
+        yield start, torch.sparse.mm(weighted, rows.to_dense().T)
 
 
 def knn_neighbours(columns: HistoryColumns, item_count: int, rules: NeighboursConfig) -> NeighbourTable:
@@ -71,8 +126,9 @@ def knn_neighbours(columns: HistoryColumns, item_count: int, rules: NeighboursCo
     most = min(rules.most, item_count)
     counts = torch.from_numpy(np.bincount(columns.item_index, minlength=item_count)).clamp(min=1).float()
     of_history, of_candidate = counts.pow(-rules.knn_history_power), counts.pow(-rules.knn_candidate_power)
+    activity = torch.from_numpy(np.diff(columns.offsets)).clamp(min=1).float()
     indices, weights = [], []
-    for start, block in _gram_blocks(columns, item_count, rules.knn_user_power):
+    for start, block in _gram_blocks(_met(columns, item_count), activity.pow(-rules.knn_user_power)):
         # One row for each item of the block, since the largest of a row are found faster than those of a column.
         shared = block.T.contiguous()
         shared[torch.arange(len(shared)), torch.arange(len(shared)) + start] = 0.0

@@ -60,9 +60,10 @@ class Pipeline:
         self._watch = watch
         self._preparation = preparation
         self._digest = config.digest(preparation.fingerprint())
-        self._config = _within_reach(config, len(preparation.vocabulary), say)
         split = preparation.split
         self._interactions = Interactions.of(split.train, preparation.vocabulary, preparation.window)
+        smaller = min(len(preparation.vocabulary), len(self._interactions.user_ids))
+        self._config = _within_reach(config, smaller, say)
         _check_ratings(config, self._interactions, preparation.name)
         self._evaluation = Evaluation.of(split.train, split.valid, config.validation_users, config.seed)
         self._curve: list[CurvePoint] = []
@@ -230,21 +231,21 @@ def _check_ratings(config: TrainingConfig, interactions: Interactions, name: str
         raise ConfigError(f"ratings.model = {config.ratings.model!r}: {name} has no ratings to learn from")
 
 
-def _within_reach(config: TrainingConfig, item_count: int, say: Say) -> TrainingConfig:
-    """Leave EASE out of the features and sources where there are too many items for it."""
+def _within_reach(config: TrainingConfig, smaller: int, say: Say) -> TrainingConfig:
+    """Leave EASE out of the features and sources where both users and items, `smaller` or more, are too many for it."""
     most = config.neighbours.ease_up_to
-    if item_count <= most:
+    if smaller <= most:
         return config
     if config.retriever.model == "ease":
         raise ConfigError(
-            f"retriever.model = 'ease': {item_count:,} items are too many (neighbours.ease_up_to = {most:,})"
+            f"retriever.model = 'ease': {smaller:,} users or items are too many (neighbours.ease_up_to = {most:,})"
         )
     read = config.ranker.features if config.ranker.model != "none" else ()
     dropped = [name for name in read if name.startswith("ease")]
     kept: Sequence[RetrieverConfig] = [each for each in config.sources if each.model != "ease"]
     if not dropped and len(kept) == len(config.sources):
         return config
-    say(f"{item_count:,} items are too many for EASE (neighbours.ease_up_to = {config.neighbours.ease_up_to:,})")
+    say(f"{smaller:,} users or items are too many for EASE (neighbours.ease_up_to = {most:,})")
     features = tuple(name for name in config.ranker.features if name not in dropped)
     ranker = config.ranker.model_copy(update={"features": features})
     return config.model_copy(update={"ranker": ranker, "sources": tuple(kept)})

@@ -179,3 +179,25 @@ def test_cleaning_adds_up_is_sorted_and_idempotent(events, options):
     again, second = clean(kept.lazy(), rules)
     assert again.equals(kept)
     assert second.findings == ()
+
+
+def test_rows_that_say_nothing_of_time_can_be_put_in_a_random_order():
+    events = [(user, f"{item:02}", "view", None, None) for user in "abcdefgh" for item in range(25)]
+    by_rows, _, _ = cleaned(*events)
+    shuffled, _, findings = cleaned(*events, order="random")
+    again, _, _ = cleaned(*events, order="random")
+    assert shuffled.equals(again)
+    assert not findings
+    assert sorted(shuffled["row"]) == sorted(by_rows["row"])
+    assert sorted(shuffled.drop("row").rows()) == sorted(by_rows.drop("row").rows())
+
+    def newest(frame):
+        return set(frame.group_by("user_id").agg(pl.col("item_id").last())["item_id"])
+
+    assert newest(by_rows) == {"24"}
+    assert len(newest(shuffled)) > 3
+
+
+def test_events_with_a_time_have_no_random_order():
+    with pytest.raises(DataError, match="cleaning.order"):
+        cleaned(GOOD, order="random")

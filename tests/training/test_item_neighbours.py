@@ -50,12 +50,14 @@ def test_ease_solves_its_least_squares_problem() -> None:
 
 
 @pytest.mark.parametrize("regularisation", [1.0, 200.0])
-def test_ease_in_single_precision_is_the_closed_form_in_double(regularisation: float) -> None:
-    seen = multi_hot(LONGER, MANY)
-    inverse = np.linalg.inv(seen.T @ seen + regularisation * np.eye(MANY))
+@pytest.mark.parametrize(("users", "items"), [(300, MANY), (1_400, MANY), (1_400, 30)])
+def test_ease_in_single_precision_is_the_closed_form_in_double(users: int, items: int, regularisation: float) -> None:
+    histories = [RANDOM.integers(0, items - 20, RANDOM.integers(1, 60)) for _ in range(users)]
+    seen = multi_hot(histories, items)
+    inverse = np.linalg.inv(seen.T @ seen + regularisation * np.eye(items))
     expected = -inverse / np.diag(inverse)
     np.fill_diagonal(expected, 0.0)
-    weights = ease_weights(columns_of(LONGER), MANY, regularisation)
+    weights = ease_weights(columns_of(histories), items, regularisation)
     assert weights.dtype == np.float32
     np.testing.assert_allclose(weights, expected, atol=1e-3)
     np.testing.assert_allclose(weights, expected, atol=1e-3 * np.abs(expected).max())
