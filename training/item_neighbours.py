@@ -69,7 +69,7 @@ def _ease_by_users(columns: HistoryColumns, item_count: int, regularisation: flo
         own = torch.sparse.mm(rows, inverse)[item[inside] - start, user[inside]]
         explained.index_add_(0, item[inside], own)
     for start, rows in _row_blocks(met):
-        weights = torch.sparse.mm(met, torch.sparse.mm(rows, inverse).T).T / (1.0 - explained)
+        weights = torch.sparse.mm(met, torch.sparse.mm(rows, inverse).T.contiguous()).T / (1.0 - explained)
         weights[torch.arange(len(weights)), torch.arange(len(weights)) + start] = 0.0
         yield weights.numpy()
 
@@ -112,7 +112,7 @@ def _gram_blocks(matrix: Tensor, weights: Tensor | None = None) -> Iterator[tupl
     row, column = matrix.indices()
     weighted = _sparse(row, column, matrix.values() * (1.0 if weights is None else weights[column]), tuple(matrix.shape))
     for start, rows in _row_blocks(matrix):
-        yield start, torch.sparse.mm(weighted, rows.to_dense().T)
+        yield start, torch.sparse.mm(weighted, rows.to_dense().T.contiguous())
 
 
 def knn_neighbours(columns: HistoryColumns, item_count: int, rules: NeighboursConfig) -> NeighbourTable:
