@@ -1,8 +1,9 @@
-"""Every network of configs/ alone, without a ranker, on one split: quality with intervals, seconds, size, speed.
+"""Every network of configs/ on one split: alone, and the rankers behind them; quality with intervals, seconds, size, speed.
 
     python benchmarks/networks.py --data FOLDER [--seed 1] [--out FOLDER_FOR_BUNDLES]
 
 With --out the bundles stay, and a run that was stopped goes on. The picture is benchmarks/results/networks-<data>.png.
+"neumf" is NCF with all items as candidates; "ncf", "target_attention" and "blend" are whole pipelines.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from pathlib import Path
 import result
 
 CONFIGS = Path(__file__).parent.parent / "configs"
-NETWORKS = (
+OWN = Path(__file__).parent / "configs"
+ALONE = (
     "sasrec",
     "gru4rec",
     "recurrent_autoencoder",
@@ -28,23 +30,35 @@ NETWORKS = (
     "two_tower",
     "simplex",
 )
+PIPELINES = (OWN / "neumf.toml", *(CONFIGS / f"{name}.toml" for name in ("ncf", "target_attention", "blend")))
+WITHOUT_RANKER = '\n[ranker]\nmodel = "none"\n'
 SHOWN = ("NDCG@10", "HR@10")
 
 
 def compared(data: str, seed: int, folder: Path) -> dict[str, dict[str, object]]:
-    configs = [word for name in NETWORKS for word in ("--config", CONFIGS / f"{name}.toml")]
-    settings = ("ranker.model=none", "ratings.model=bias", "report=false", f"seed={seed}")
+    files = [*(alone(name, folder) for name in ALONE), *PIPELINES]
+    configs = [word for path in files for word in ("--config", path)]
+    settings = ("ratings.model=bias", "report=false", f"seed={seed}")
     chosen = [word for setting in settings for word in ("--set", setting)]
     command = [sys.executable, "-m", "liverec", "compare", "--data", data, "--out", folder, *configs, *chosen]
     subprocess.run([str(word) for word in command], check=True)
     return json.loads((folder / "comparison.json").read_text())["rows"]
 
 
+def alone(name: str, folder: Path) -> Path:
+    """Write the network's config without a ranker, and return the file."""
+    path = folder / "configs" / f"{name}.toml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text((CONFIGS / f"{name}.toml").read_text() + WITHOUT_RANKER)
+    return path
+
+
 def summary(row: dict[str, dict[str, float]]) -> dict[str, object]:
     means = {name: round(row["means"][name], 4) for name in SHOWN}
     interval = [round(end, 4) for end in row["intervals"]["NDCG@10"]]
+    validation = {} if row["validation"] is None else {"validation NDCG@10": round(row["validation"], 4)}
     costs = {name: row[name] for name in ("seconds", "parameters", "bytes", "microseconds") if row[name] is not None}
-    return {**means, "interval": interval, **costs}
+    return {**means, "interval": interval, **validation, **costs}
 
 
 def main() -> None:

@@ -71,8 +71,8 @@ def train(options: DataOptions, out: Path, *, auto: bool, minutes: float | None)
     if minutes is not None and not auto:
         raise ConfigError("--minutes limits the search of --auto; without it there is nothing to stop")
     if auto:
-        trial = Selection(preparation, chosen, console.print).run(None if minutes is None else minutes * 60)
-        bundle = Pipeline(preparation, trial.config, console.print).publish(trial.stages, out)
+        search = Selection(preparation, chosen, console.print, _checkpoints(out))
+        bundle = search.run(out, None if minutes is None else minutes * 60)
     else:
         bundle = _train(preparation, chosen, out)
     console.print(_metrics_table(f"{preparation.name}, {preparation.split.protocol}", bundle.manifest.metrics))
@@ -80,11 +80,15 @@ def train(options: DataOptions, out: Path, *, auto: bool, minutes: float | None)
 
 
 def _train(preparation: Preparation, config: TrainingConfig, out: Path) -> Bundle:
+    checkpoint = Checkpoint(_checkpoints(out), config.resumable_digest(preparation.fingerprint()))
+    return Pipeline(preparation, config, console.print).run(out, checkpoint)
+
+
+def _checkpoints(out: Path) -> Path:
     folder = out.with_name(f"{out.name}.checkpoint")
     if folder.exists():
         console.print(f"going on from {folder}")
-    checkpoint = Checkpoint(folder, config.resumable_digest(preparation.fingerprint()))
-    return Pipeline(preparation, config, console.print).run(out, checkpoint)
+    return folder
 
 
 def evaluate(options: DataOptions, bundle: Path, out: Path | None) -> None:

@@ -22,6 +22,8 @@ class Checkpoint:
 
     def __init__(self, folder: Path, digest: str, every_seconds: float = EVERY_SECONDS) -> None:
         self.folder = folder
+        self.resumed_seconds = 0.0
+        """How long the stages that were gone on with had taken before."""
         self._every_seconds = every_seconds
         # The first epoch is kept at once.
         self._saved = -float("inf")

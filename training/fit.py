@@ -119,11 +119,11 @@ def _restore(
     stage: Stage, optimiser: AveragedOptimiser[NetworkT], best: _Best[NetworkT], curve: list[CurvePoint]
 ) -> int:
     """Take up a saved state and return how many epochs are done."""
-    state = stage.checkpoint.load(stage.name) if stage.checkpoint is not None else None
-    if state is None:
+    if stage.checkpoint is None or (state := stage.checkpoint.load(stage.name)) is None:
         return 0
     optimiser.restore(state["optimiser"])
     best.restore(state["best"])
     stage.randomness.restore(state["randomness"])
     curve += [CurvePoint(**point) for point in state["curve"]]
+    stage.checkpoint.resumed_seconds += curve[-1].seconds
     return curve[-1].epoch

@@ -51,6 +51,18 @@ class _Lesson:
     encoders: Encoders
 
 
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What validation can judge: the counts, each source's network with what it began as, and the ranker."""
+
+    statistics: ItemStatistics
+    sources: Mapping[str, TrainedStage[UserEncoder]]
+    starts: Encoders
+    ranker: RankerNetwork | None
+    served: Mapping[str, float]
+    """What validation measured of the lists that would be served."""
+
+
 class Pipeline:
     """Trains sources and a ranker and writes the bundle. `say` is told what a person should know."""
 
@@ -63,9 +75,10 @@ class Pipeline:
         split = preparation.split
         self._interactions = Interactions.of(split.train, preparation.vocabulary, preparation.window)
         smaller = min(len(preparation.vocabulary), len(self._interactions.user_ids))
-        self._config = _within_reach(config, smaller, say)
+        self.config = _within_reach(config, smaller, say)
         _check_ratings(config, self._interactions, preparation.name)
         self._evaluation = Evaluation.of(split.train, split.valid, config.validation_users, config.seed)
+        self._seconds = 0.0
         self._curve: list[CurvePoint] = []
         self._metrics: dict[str, dict[str, float]] = {}
 
@@ -79,27 +92,44 @@ class Pipeline:
 
     def publish(self, stages: TrainedStages, folder: Path) -> Bundle:
         """Export trained stages, prove them, and write the bundle."""
-        return Assembly(self._preparation, self._config, stages).bundle().save(folder)
+        return Assembly(self._preparation, self.config, stages).bundle().save(folder)
 
     def train(self, checkpoint: Checkpoint | None = None) -> TrainedStages:
         """Train all stages; what validation measured of them is in the metrics."""
-        torch.set_num_threads(self._config.threads or max((os.cpu_count() or 1) // 2, 1))
+        return self.finish(self.learn(checkpoint), checkpoint)
+
+    def learn(self, checkpoint: Checkpoint | None = None) -> Learned:
+        """Train what makes the lists: the sources and the ranker."""
+        torch.set_num_threads(self.config.threads or max((os.cpu_count() or 1) // 2, 1))
         started = time.perf_counter()
-        statistics = ItemStatistics.of(self._interactions, self._interactions.columns, self._config)
+        statistics = ItemStatistics.of(self._interactions, self._interactions.columns, self.config)
         lesson = self._lesson(checkpoint) if self._can_teach() else None
-        chosen = self._train_sources(statistics, lesson, checkpoint)
-        encoders: Encoders = {name: each.network for name, each in chosen.items()}
-        recommender = self._recommender(encoders, statistics)
-        self._metrics["valid retrieved"] = self._evaluation.measure(recommender.without_ranker())
+        starts = lesson.encoders if lesson is not None else {}
+        sources = self._train_sources(statistics, starts, checkpoint)
+        recommender = self._recommender({name: each.network for name, each in sources.items()}, statistics)
+        served = self._metrics["valid retrieved"] = self._evaluation.measure(recommender.without_ranker())
         ranker = self._train_ranker(lesson, recommender, checkpoint) if lesson is not None else None
-        ratings = self._train_ratings(statistics, checkpoint)
-        if self._config.refit:
-            encoders, statistics = self._refitted(lesson, chosen, checkpoint)
-        seconds = time.perf_counter() - started
-        return TrainedStages(statistics, encoders, ranker, ratings, self._metrics, self._curve, seconds, self._digest)
+        if ranker is not None:
+            served = self._metrics["valid reranked"]
+        self._seconds += time.perf_counter() - started
+        return Learned(statistics, sources, starts, ranker, served)
+
+    def finish(self, learned: Learned, checkpoint: Checkpoint | None = None) -> TrainedStages:
+        """Train what predicts ratings, and refit if the config says so."""
+        started = time.perf_counter()
+        ratings = self._train_ratings(learned.statistics, checkpoint)
+        encoders: Encoders = {name: each.network for name, each in learned.sources.items()}
+        statistics = learned.statistics
+        if self.config.refit:
+            encoders, statistics = self._refitted(learned, checkpoint)
+        seconds = self._seconds + time.perf_counter() - started
+        seconds += checkpoint.resumed_seconds if checkpoint is not None else 0.0
+        return TrainedStages(
+            statistics, encoders, learned.ranker, ratings, self._metrics, self._curve, seconds, self._digest
+        )
 
     def _can_teach(self) -> bool:
-        if self._config.ranker.model == "none":
+        if self.config.ranker.model == "none":
             return False
         longest = int(np.diff(self._interactions.columns.offsets).max())
         if longest < 4 or not len(self._evaluation):
@@ -112,26 +142,26 @@ class Pipeline:
 
         A source is over-confident on what it was trained on; a ranker that learned there would learn to trust it.
         """
-        ranker = self._config.ranker
+        ranker = self.config.ranker
         earlier = self._interactions.without_newest(ranker.held_out)
         encoders = {}
-        for each in self._config.networks:
+        for each in self.config.networks:
             stage = self._stage(f"{each.source_name}, first", checkpoint)
             trained = self._training(each).run(earlier, None, each.first_epochs, stage)
             encoders[each.source_name] = trained.network
             self._curve += trained.curve
-        statistics = ItemStatistics.of(self._interactions, earlier, self._config)
+        statistics = ItemStatistics.of(self._interactions, earlier, self.config)
         recommender = self._recommender(encoders, statistics)
-        histories, targets = self._interactions.prefixes(ranker.held_out, ranker.most_lists, self._config.seed)
-        lists = RankerTraining(self._config).lists(recommender, _first_vectors(recommender), histories, targets)
+        histories, targets = self._interactions.prefixes(ranker.held_out, ranker.most_lists, self.config.seed)
+        lists = RankerTraining(self.config).lists(recommender, _first_vectors(recommender), histories, targets)
         return _Lesson(lists, encoders)
 
     def _train_sources(
-        self, statistics: ItemStatistics, lesson: _Lesson | None, checkpoint: Checkpoint | None
+        self, statistics: ItemStatistics, starts: Encoders, checkpoint: Checkpoint | None
     ) -> dict[str, TrainedStage[UserEncoder]]:
         chosen = {}
-        for each in self._config.networks:
-            start = lesson.encoders[each.source_name] if lesson else None
+        for each in self.config.networks:
+            start = starts.get(each.source_name)
             columns: HistoryColumns = self._interactions.columns
             validate = self._validator(each, statistics) if len(self._evaluation) else None
             stage = self._stage(each.source_name, checkpoint)
@@ -140,9 +170,7 @@ class Pipeline:
             chosen[each.source_name] = trained
         return chosen
 
-    def _refitted(
-        self, lesson: _Lesson | None, chosen: Mapping[str, TrainedStage[UserEncoder]], checkpoint: Checkpoint | None
-    ) -> tuple[Encoders, ItemStatistics]:
+    def _refitted(self, learned: Learned, checkpoint: Checkpoint | None) -> tuple[Encoders, ItemStatistics]:
         """Train the networks again, each as long as validation chose, and count again: on train and valid.
 
         Each starts where the chosen one did, so that the ranker finds the vectors that it knows.
@@ -150,14 +178,14 @@ class Pipeline:
         preparation = self._preparation
         known = Interactions.of(preparation.known, preparation.vocabulary, preparation.window)
         encoders = {}
-        for each in self._config.networks:
-            start = lesson.encoders[each.source_name] if lesson else None
+        for each in self.config.networks:
+            start = learned.starts.get(each.source_name)
             stage = self._stage(f"{each.source_name}, refit", checkpoint)
-            training, epochs = self._training(each, known), chosen[each.source_name].epochs
+            training, epochs = self._training(each, known), learned.sources[each.source_name].epochs
             trained = training.run(known.columns, None, each.epochs, stage, start, epochs)
             encoders[each.source_name] = trained.network
             self._curve += trained.curve
-        return encoders, ItemStatistics.of(known, known.columns, self._config)
+        return encoders, ItemStatistics.of(known, known.columns, self.config)
 
     def _train_ranker(
         self, lesson: _Lesson, recommender: Recommender, checkpoint: Checkpoint | None
@@ -165,7 +193,7 @@ class Pipeline:
         if not len(lesson.lists.right):
             self._say("no held-out item is among its candidates, so the bundle has no ranker")
             return None
-        config, vectors = self._config, _first_vectors(recommender)
+        config, vectors = self.config, _first_vectors(recommender)
         stage = self._stage("ranker", checkpoint)
         trained = RankerTraining(config).run(lesson.lists, recommender, vectors, self._evaluation, stage)
         self._curve += trained.curve
@@ -182,31 +210,31 @@ class Pipeline:
         def make_stage(name: str) -> Stage:
             return self._stage(name, checkpoint, "RMSE")
 
-        pipeline = RatingPipeline(self._preparation, self._config, statistics, make_stage, self._say)
+        pipeline = RatingPipeline(self._preparation, self.config, statistics, make_stage, self._say)
         trained = pipeline.run()
         self._metrics |= pipeline.metrics
         self._curve += pipeline.curve
         return trained
 
     def _stage(self, name: str, checkpoint: Checkpoint | None, metric: str = "") -> Stage:
-        return Stage(name, metric or self._config.metric, Randomness(self._config.seed, name), checkpoint, self._watch)
+        return Stage(name, metric or self.config.metric, Randomness(self.config.seed, name), checkpoint, self._watch)
 
     def _training(self, config: RetrieverConfig, known: Interactions | None = None) -> RetrieverTraining:
         interactions, preparation = known or self._interactions, self._preparation
-        return RetrieverTraining(self._config, config, preparation.window, interactions, preparation.metadata)
+        return RetrieverTraining(self.config, config, preparation.window, interactions, preparation.metadata)
 
     def _validator(self, config: RetrieverConfig, statistics: ItemStatistics) -> Validate:
         items = self._items(statistics)
 
         def measure(network: UserEncoder) -> dict[str, float]:
-            source = torch_source(network, config, self._config.device)
+            source = torch_source(network, config, self.config.device)
             return self._evaluation.measure(Recommender(items, self._preparation.window, [source]))
 
         return measure
 
     def _recommender(self, encoders: Encoders, statistics: ItemStatistics) -> Recommender:
         items = self._items(statistics)
-        sources = [self._source(each, encoders, items) for each in self._config.retrievers]
+        sources = [self._source(each, encoders, items) for each in self.config.retrievers]
         return Recommender(items, self._preparation.window, sources)
 
     def _source(self, config: RetrieverConfig, encoders: Encoders, items: ItemTable) -> Source:
@@ -214,7 +242,7 @@ class Pipeline:
             return PopularitySource(config.source_name, items, config.depth)
         if config.kind == "neighbours":
             return NeighbourSource(config.source_name, items.neighbours[config.model], config.depth)
-        return torch_source(encoders[config.source_name], config, self._config.device)
+        return torch_source(encoders[config.source_name], config, self.config.device)
 
     def _items(self, statistics: ItemStatistics) -> ItemTable:
         return ItemTable(self._preparation.vocabulary, statistics.columns, neighbours=statistics.neighbours)

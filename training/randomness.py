@@ -20,9 +20,11 @@ class Randomness:
 
     def state(self) -> dict[str, Any]:
         """Return where the draws stand."""
-        return {"torch": torch.get_rng_state(), "numpy": json.dumps(self.numpy.bit_generator.state)}
+        numpy = json.dumps(self.numpy.bit_generator.state)
+        return {"torch": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all(), "numpy": numpy}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from where the draws stood."""
         torch.set_rng_state(state["torch"])
+        torch.cuda.set_rng_state_all(state["cuda"])
         self.numpy.bit_generator.state = json.loads(state["numpy"])

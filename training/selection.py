@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
-from engine.errors import DataError
-from training.assembly import TrainedStages
+from engine.bundle import Bundle
+from engine.errors import DataError, TrainingError
+from training.checkpoint import Checkpoint
 from training.config import TrainingConfig, read_toml
-from training.pipeline import Pipeline, Say
+from training.pipeline import Learned, Pipeline, Say
 from training.preparation import Preparation
 from training.retriever_config import RetrieverConfig
 
@@ -23,56 +26,94 @@ RANKERS = ("ncf", "target_attention")
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One config that was trained, what validation measured of it, and how long it took."""
+    """One config that was tried: what it learned, what validation measured of that, and where it was kept."""
 
     label: str
     config: TrainingConfig
-    stages: TrainedStages
-    score: float
+    pipeline: Pipeline
+    learned: Learned
+    checkpoint: Checkpoint | None
+
+    @property
+    def score(self) -> float:
+        """The validation metric of the lists that would be served."""
+        return self.learned.served[self.config.metric]
 
 
 class Selection:
-    """Tries the retrievers of configs/ alone, then rankers and blends on top of the best of them."""
+    """Tries the retrievers of configs/ alone, then rankers and blends on top of the best of them.
 
-    def __init__(self, preparation: Preparation, base: TrainingConfig, say: Say) -> None:
+    With a folder, each trial keeps its state in a folder of its own there, and a search that was stopped goes on.
+    """
+
+    def __init__(
+        self, preparation: Preparation, base: TrainingConfig, say: Say, checkpoints: Path | None = None
+    ) -> None:
         if not len(preparation.split.valid):
             raise DataError(f"{preparation.name} has no validation events to choose by; split it, or name a config")
         self._preparation = preparation
         self._base = base
         self._say = say
-        self._tried: list[tuple[str, float, float]] = []
+        self._checkpoints = checkpoints
+        self._tried: list[dict[str, Any]] = []
 
-    def run(self, seconds: float | None = None) -> Trial:
-        """Return the best trial. After `seconds` no further one is begun; the first retriever and ranker always are."""
+    def run(self, folder: Path, seconds: float | None = None) -> Bundle:
+        """Train the best config to its end and publish it. After `seconds` no trial is begun but the first of each kind.
+
+        Raises TrainingError if no retriever can be trained.
+        """
+        best = self.best(seconds)
+        tried = {"selection.json": json.dumps(self._tried, indent=1).encode()}
+        stages = replace(best.pipeline.finish(best.learned, best.checkpoint), attachments=tried)
+        bundle = best.pipeline.publish(stages, folder)
+        if self._checkpoints is not None:
+            shutil.rmtree(self._checkpoints, ignore_errors=True)
+        return bundle
+
+    def best(self, seconds: float | None = None) -> Trial:
+        """Return the trial that validation prefers."""
         ends = time.monotonic() + seconds if seconds is not None else float("inf")
-        alone = self._best(self._alone(), ends)
+        alone = self._trials(self._alone(), ends)
+        if not alone:
+            raise TrainingError("no retriever could be trained; see above why, and lower their learning rates")
         kept = sorted(alone, key=lambda trial: -trial.score)
-        finalists = kept[:1] + self._best(self._ranked(kept), ends)
+        finalists = kept[:1] + self._trials(self._ranked(kept), ends)
         best = max(finalists, key=lambda trial: trial.score)
         self._say(f"chosen by validation: {best.label}")
-        tried = {"selection.json": json.dumps(self.report(), indent=1).encode()}
-        return replace(best, stages=replace(best.stages, attachments=tried))
+        return best
 
     def report(self) -> list[dict[str, Any]]:
-        """Return what was tried: label, validation score, seconds."""
-        return [{"label": label, "score": score, "seconds": round(took, 1)} for label, score, took in self._tried]
+        """Return what was tried: label, validation score, seconds; or the error that ended it."""
+        return self._tried
 
-    def _best(self, configs: Iterator[tuple[str, TrainingConfig]], ends: float) -> list[Trial]:
+    def _trials(self, configs: Iterator[tuple[str, TrainingConfig]], ends: float) -> list[Trial]:
         trials: list[Trial] = []
         for label, config in configs:
             if trials and time.monotonic() > ends:
                 self._say(f"time is up; {label} is not tried")
                 continue
-            trials.append(self._try(label, config))
+            try:
+                trials.append(self._try(label, config))
+            except TrainingError as error:
+                # One that diverges is no candidate; the others are.
+                self._tried.append({"label": label, "error": str(error)})
+                self._say(f"{label} cannot be trained: {error}")
         return trials
 
     def _try(self, label: str, config: TrainingConfig) -> Trial:
-        stages = Pipeline(self._preparation, config, self._say).train()
-        measured = stages.metrics.get("valid reranked" if stages.ranker is not None else "valid retrieved", {})
-        score = measured[config.metric]
-        self._tried.append((label, score, stages.seconds))
-        self._say(f"{label}: validation {config.metric} {score:.4f} after {stages.seconds:.0f} s")
-        return Trial(label, config, stages, score)
+        started = time.monotonic()
+        checkpoint = self._checkpoint(label, config)
+        pipeline = Pipeline(self._preparation, config, self._say)
+        trial = Trial(label, config, pipeline, pipeline.learn(checkpoint), checkpoint)
+        seconds = time.monotonic() - started
+        self._tried.append({"label": label, "score": trial.score, "seconds": round(seconds, 1)})
+        self._say(f"{label}: validation {config.metric} {trial.score:.4f} after {seconds:.0f} s")
+        return trial
+
+    def _checkpoint(self, label: str, config: TrainingConfig) -> Checkpoint | None:
+        if self._checkpoints is None:
+            return None
+        return Checkpoint(self._checkpoints / label, config.resumable_digest(self._preparation.fingerprint()))
 
     def _alone(self) -> Iterator[tuple[str, TrainingConfig]]:
         no_ranker = self._base.ranker.model_copy(update={"model": "none"})

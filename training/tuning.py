@@ -128,8 +128,8 @@ class Tuning:
         def objective(trial: optuna.Trial) -> float:
             config = self._config({key: each.suggest(trial, key) for key, each in self._space.items()})
             watch = _Watch(trial, config)
-            stages = Pipeline(Preparation.of(self._dataset, config), config, say, watch).train()
-            score = max(measured[config.metric] for measured in stages.metrics.values() if config.metric in measured)
+            learned = Pipeline(Preparation.of(self._dataset, config), config, say, watch).learn()
+            score = learned.served[config.metric]
             say(f"trial {trial.number}: {config.metric} {score:.4f} with {trial.params}")
             return score
 

@@ -7,14 +7,19 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+import torch
+from torch import nn
 from worlds import markov_chain
 
-from engine.errors import DataError
+from engine.errors import DataError, TrainingError
 from training import selection
+from training.checkpoint import Checkpoint
 from training.config import TrainingConfig
 from training.dataset import Dataset
-from training.pipeline import Pipeline
+from training.optimiser import AveragedOptimiser
+from training.pipeline import Learned, Pipeline
 from training.preparation import Preparation
+from training.rating_pipeline import RatingPipeline
 from training.retriever_config import RetrieverConfig
 from training.selection import Selection, recipe
 
@@ -34,15 +39,65 @@ def test_the_best_on_validation_is_chosen_and_the_tries_are_told(
 ) -> None:
     said: list[str] = []
     found = Selection(tiny_preparation, tiny_config, said.append)
-    trial = found.run()
+    bundle = found.run(tmp_path / "b")
     tried = {row["label"]: row["score"] for row in found.report()}
     assert list(tried) == ["sasrec", "multvae", "sasrec + ncf", "sasrec + multvae + item_knn + ease + ncf"]
     assert tried["sasrec"] > tried["multvae"] + 0.3
-    assert trial.score == max(tried.values())
-    assert f"chosen by validation: {trial.label}" in said
-    bundle = Pipeline(tiny_preparation, trial.config, print).publish(trial.stages, tmp_path / "b")
+    best = max(tried, key=lambda label: tried[label])
+    assert f"chosen by validation: {best}" in said
     assert bundle.manifest.sources[0].model == "sasrec"
+    served = bundle.manifest.metrics["valid reranked" if "ncf" in best else "valid retrieved"]
+    assert served["NDCG@10"] == tried[best]
     assert json.loads((tmp_path / "b" / "selection.json").read_text()) == found.report()
+
+
+@pytest.mark.usefixtures("two")
+def test_a_retriever_that_diverges_is_passed_over(
+    tiny_preparation: Preparation, tiny_config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learn = Pipeline.learn
+
+    def diverging(self: Pipeline, checkpoint: Checkpoint | None = None) -> Learned:
+        if self.config.retriever.model == "multvae":
+            raise TrainingError("the loss is nan at step 3")
+        return learn(self, checkpoint)
+
+    monkeypatch.setattr(Pipeline, "learn", diverging)
+    said: list[str] = []
+    found = Selection(tiny_preparation, tiny_config, said.append)
+    assert found.best().config.retriever.model == "sasrec"
+    assert found.report()[1] == {"label": "multvae", "error": "the loss is nan at step 3"}
+    assert "multvae cannot be trained: the loss is nan at step 3" in said
+    monkeypatch.setattr(selection, "RETRIEVERS", ("multvae",))
+    with pytest.raises(TrainingError, match="no retriever could be trained"):
+        Selection(tiny_preparation, tiny_config, print).best()
+
+
+@pytest.mark.usefixtures("two")
+def test_a_search_that_was_stopped_goes_on(
+    tiny_preparation: Preparation, tiny_config: TrainingConfig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    step, steps = AveragedOptimiser.step, list[int]()
+
+    def counted(self: AveragedOptimiser[nn.Module], loss: torch.Tensor) -> float:
+        steps.append(1)
+        return step(self, loss)
+
+    def stopped(_: RatingPipeline) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(AveragedOptimiser, "step", counted)
+    with monkeypatch.context() as patch:
+        patch.setattr(RatingPipeline, "run", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            Selection(tiny_preparation, tiny_config, print, tmp_path / "c").run(tmp_path / "b")
+    taken = len(steps)
+    steps.clear()
+    bundle = Selection(tiny_preparation, tiny_config, print, tmp_path / "c").run(tmp_path / "b")
+    # Only a stage that early stopping ended has epochs to do again.
+    assert len(steps) < taken / 2
+    assert bundle.manifest.training_seconds > 0
+    assert not (tmp_path / "c").exists()
 
 
 @pytest.mark.usefixtures("two")
@@ -51,7 +106,7 @@ def test_without_time_the_first_of_each_stage_is_still_tried(
 ) -> None:
     said: list[str] = []
     found = Selection(tiny_preparation, tiny_config, said.append)
-    found.run(seconds=0)
+    found.best(seconds=0)
     assert [row["label"] for row in found.report()] == ["sasrec", "sasrec + ncf"]
     assert "time is up; multvae is not tried" in said
 
