@@ -51,8 +51,16 @@ def create_app(settings: Settings | None = None, proven: Proven | None = None) -
 
 
 def open_proven(settings: Settings) -> Proven:
-    """Open the bundle, check every byte of it, and have it recompute its probe; raises BundleError."""
+    """Open the bundle, check every byte of it, and have it recompute its probe.
+
+    Raises BundleError, and ConfigError where the store keeps less of a history than the networks read.
+    """
     bundle = Bundle.open(settings.bundle)
+    if settings.history_limit < bundle.longest_read:
+        raise ConfigError(
+            f"LIVEREC_HISTORY_LIMIT is {settings.history_limit}, and the networks of {settings.bundle} read"
+            f" {bundle.longest_read} events of a history; set it to at least {bundle.longest_read}"
+        )
     recommender = bundle.recommender()
     bundle.probe.check(recommender)
     return bundle, recommender

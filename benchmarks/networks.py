@@ -1,4 +1,4 @@
-"""Every network of configs/ on one split: alone, and the rankers behind them; quality with intervals, seconds, size, speed.
+"""Every network of configs/ on one split, alone and behind rankers: quality with intervals, seconds, size, speed.
 
     python benchmarks/networks.py --data FOLDER [--seed 1] [--out FOLDER_FOR_BUNDLES]
 

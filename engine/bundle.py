@@ -88,6 +88,12 @@ class Bundle:
         sources = [self._source(section) for section in manifest.sources]
         return Recommender(self.items, manifest.window, sources, ranker=ranker, ratings=self._ratings())
 
+    @property
+    def longest_read(self) -> int:
+        """How many of the newest events of a history the networks read."""
+        ratings = self.manifest.ratings
+        return max(self.manifest.window.max_length, ratings.max_length if ratings and ratings.has_network else 0)
+
     def _ratings(self) -> RatingPredictor | None:
         section, window = self.manifest.ratings, self.manifest.window
         if section is None:

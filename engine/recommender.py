@@ -126,6 +126,10 @@ class Recommender:
         columns = self.window.columns(histories, self.items)
         return self.candidates(columns, [self._known(history.seen()) for history in histories])
 
+    def readable(self, histories: Sequence[History]) -> npt.NDArray[np.bool_]:
+        """Return which histories [B] hold something that a network can read; others get the popular items."""
+        return np.diff(self.window.columns(histories, self.items).offsets) > 0
+
     def popular(self, query: Query) -> Recommendation:
         """Return the most popular items that the query does not exclude: an answer that needs no history."""
         return self._answer(query, _Picked.nothing(), POPULAR)

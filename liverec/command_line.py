@@ -110,13 +110,14 @@ def tune(
     ),
     trials: Annotated[int, typer.Option(help="How many trials to add at most.")] = 20,
     minutes: Minutes = None,
+    items: Items = None,
     column: Columns = None,
     config: Configs = None,
     setting: Sets = None,
     cache: Cache = DEFAULT_CACHE,
 ) -> None:
     """Search a space of configs with Optuna, by validation only."""
-    options = _options(source, cache, column, None, config, setting)
+    options = _options(source, cache, column, items, config, setting)
     _search().tune(options, space, out, journal=journal, trials=trials, minutes=minutes)
 
 

@@ -24,7 +24,7 @@ from training.cleaning import CleaningRules, clean
 from training.config import TrainingConfig
 from training.dataset import Dataset
 from training.evaluation import Evaluation
-from training.interactions import Interactions, histories_of
+from training.interactions import histories_of
 from training.metrics import ranking_metrics
 from training.pipeline import Pipeline
 from training.prediction import (
@@ -103,10 +103,8 @@ def evaluate(options: DataOptions, bundle: Path, out: Path | None) -> None:
     test = Evaluation.of(preparation.known, preparation.split.test)
     if not len(test):
         raise DataError(f"{options.source} leaves no test events to measure on")
-    valid = Evaluation.of(preparation.split.train, preparation.split.valid)
-    interactions = Interactions.of(preparation.split.train, preparation.vocabulary, preparation.window)
     recommender, manifest = opened.recommender(), opened.manifest
-    lists = baseline_lists(test, valid, interactions, chosen)
+    lists = baseline_lists(preparation, test, chosen)
     lists[f"{manifest.sources[0].model}, retrieved"] = test.lists(recommender.without_ranker())
     if manifest.ranker is not None:
         lists[f"{manifest.ranker.model}, reranked"] = test.lists(recommender)

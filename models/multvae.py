@@ -13,8 +13,8 @@ left out.
 
 beta rises from 0 over the first training passes (Bowman et al., "Generating Sentences from a Continuous Space", 2016).
 RecVAE's beta is gamma times the number of events. The paper's input dropout is the masking of histories in training.
-V, W, A, M and D start by Glorot's variance, biases at zero but for those of log s^2: s starts at `deviation`, for at 1
-the noise hides at first what there is to learn. Without a `decoder` layer the user vector is [z, 1].
+V, W, A, M and D start by Glorot's variance, biases at zero but for those of log s^2: s starts at 0.1. Without a
+`decoder` layer the user vector is [z, 1]. Without a penalty (beta = gamma = 0) it is Mult-DAE: z = tanh(mu).
 """
 
 from __future__ import annotations
@@ -29,9 +29,12 @@ from models.encoder import UserEncoder
 from models.event_pooling import EventPooling
 from models.initialisation import glorot
 
+# At 1 the noise hides at first what there is to learn.
+FIRST_DEVIATION = 0.1
+
 
 class MultVAE(UserEncoder):
-    """Encoder of a history into a normal distribution; the decoder is the item table."""
+    """Encoder of a history into a normal distribution; the last layer of the decoder is the item table."""
 
     objective = "reconstruction"
     passes: Tensor
@@ -42,24 +45,20 @@ class MultVAE(UserEncoder):
         width: int = 128,
         hidden: int = 256,
         blocks: int = 0,
-        variational: bool = True,
         beta: float = 0.02,
         gamma: float = 0.0,
         anneal_steps: int = 2_000,
-        deviation: float = 0.1,
         decoder: int = 128,
     ) -> None:
         super().__init__()
         if min(width, hidden) < 1 or min(blocks, decoder) < 0:
-            raise ValueError(
-                f"width {width} and hidden {hidden} must be at least 1, blocks {blocks} and decoder {decoder} at least 0"
-            )
+            raise ValueError(f"{width=} and {hidden=} must be at least 1, {blocks=} and {decoder=} at least 0")
         if min(beta, gamma, anneal_steps) < 0:
             raise ValueError(f"beta {beta}, gamma {gamma} and anneal_steps {anneal_steps} must be at least 0")
-        if deviation <= 0:
-            raise ValueError(f"deviation {deviation} must be above 0")
-        self.variational, self.beta, self.gamma, self.anneal_steps = variational, beta, gamma, anneal_steps
-        self.encoder_items, self.decoder_items = nn.Embedding(item_count, hidden), nn.Embedding(item_count, decoder or width)
+        self.beta, self.gamma, self.anneal_steps = beta, gamma, anneal_steps
+        self.variational = variational = max(beta, gamma) > 0
+        self.encoder_items = nn.Embedding(item_count, hidden)
+        self.decoder_items = nn.Embedding(item_count, decoder or width)
         self.item_bias = nn.Parameter(torch.zeros(item_count))
         self.pooling = EventPooling(hidden, "l2")
         self.bias = nn.Parameter(torch.zeros(hidden))
@@ -71,7 +70,7 @@ class MultVAE(UserEncoder):
         self._penalty: Tensor | None = None
         self.apply(glorot)
         if variational:
-            nn.init.constant_(self.bottleneck.bias[width:], 2 * math.log(deviation))
+            nn.init.constant_(self.bottleneck.bias[width:], 2 * math.log(FIRST_DEVIATION))
 
     def input_vectors(self) -> Tensor:
         """Return the encoder's rows with the padding row [N+1,H]."""

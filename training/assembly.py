@@ -14,9 +14,11 @@ from torch import nn
 
 from engine.bundle import RATINGS, Bundle, EncodedNetwork
 from engine.events import Event, History
+from engine.features import tables_of
 from engine.index import VectorIndex
 from engine.items import ItemTable
 from engine.manifest import DataSection, Manifest, RankerSection, RatingSection, SourceSection
+from engine.neighbours import NeighbourTable
 from engine.probe import Probe
 from engine.ratings import REFINER_FEATURES
 from engine.recommender import Recommender
@@ -70,7 +72,7 @@ class Assembly:
         """Export the networks, record the probe, and measure the test events once, all on what will be served."""
         stages, statistics = self._stages, self._stages.statistics
         vocabulary, metadata = self._preparation.vocabulary, self._preparation.metadata
-        items = ItemTable(vocabulary, statistics.columns, metadata, statistics.neighbours)
+        items = ItemTable(vocabulary, statistics.columns, metadata, self._neighbours())
         trained = {each.source_name for each in self._sources} & stages.encoders.keys()
         encoded = {name: _encoded(stages.encoders[name]) for name in sorted(trained)}
         if stages.ratings is not None:
@@ -89,6 +91,13 @@ class Assembly:
         attachments |= stages.attachments
         bundle = Bundle(self._manifest(), items, encoded, ranker, Probe(()), attachments)
         return self._proven(bundle)
+
+    def _neighbours(self) -> dict[str, NeighbourTable]:
+        """Return the tables that something reads; those of a ranker that was dropped are left out."""
+        read = {each.model for each in self._sources if each.kind == "neighbours"}
+        if self._stages.ranker is not None:
+            read |= tables_of(self._config.ranker_features)
+        return {name: table for name, table in self._stages.statistics.neighbours.items() if name in read}
 
     def _proven(self, bundle: Bundle) -> Bundle:
         recommender = bundle.recommender()
@@ -138,7 +147,7 @@ class Assembly:
             ratings=self._rating_section(),
             vocabulary_digest=preparation.vocabulary.digest(),
             item_columns=sorted(statistics.columns),
-            neighbour_tables=sorted(statistics.neighbours),
+            neighbour_tables=sorted(self._neighbours()),
             metrics=stages.metrics,
             run_digest=stages.run_digest,
             training_seconds=round(stages.seconds, 1),

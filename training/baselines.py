@@ -14,35 +14,38 @@ from training.interactions import Interactions
 from training.item_neighbours import ease_weights, knn_neighbours
 from training.metrics import CUTOFFS, ranking_metrics
 from training.neighbours_config import NeighboursConfig
+from training.preparation import Preparation
 
 EASE_REGULARISATIONS = (50.0, 100.0, 200.0, 500.0, 1_000.0)
 EASE_SEARCH_UP_TO = 5_000
 KNN_MOST = (100, 50, 200)
+NAMES = ("popularity", "item-kNN", "EASE")
 USERS_AT_ONCE = 256
 Floats = npt.NDArray[np.float32]
 Lists = list[list[str]]
 Scores = Callable[[list[npt.NDArray[np.int64]]], Floats]
 
 
-def baseline_lists(
-    test: Evaluation, valid: Evaluation, interactions: Interactions, config: TrainingConfig
-) -> dict[str, Lists]:
+def baseline_lists(preparation: Preparation, test: Evaluation, config: TrainingConfig) -> dict[str, Lists]:
     """Return the lists of each baseline for the test users; what can be tuned is tuned on validation.
 
     Where the catalogue is too large for it, EASE (Steck, 2019; with its full weights) is left out and nothing is tuned.
     """
-    vocabulary, metric = interactions.vocabulary, config.metric
+    split, vocabulary, metric = preparation.split, preparation.vocabulary, config.metric
+    valid = Evaluation.of(split.train, split.valid, config.validation_users, config.seed)
+    interactions = Interactions.of(split.train, vocabulary, preparation.window)
     few = len(vocabulary) <= config.neighbours.ease_up_to
     knn = (_neighbours(interactions, NeighboursConfig(most=most)) for most in (KNN_MOST if few else KNN_MOST[:1]))
+    popularity, item_knn, ease = NAMES
     lists = {
-        "popularity": _lists(test, _popularity(interactions), vocabulary),
-        "item-kNN": _lists(test, _best(knn, valid, vocabulary, metric), vocabulary),
+        popularity: _lists(test, _popularity(interactions), vocabulary),
+        item_knn: _lists(test, _best(knn, valid, vocabulary, metric), vocabulary),
     }
     if few:
         # Each value costs an inverse of all items: on a large catalogue fewer are tried.
         tried = EASE_REGULARISATIONS if len(vocabulary) <= EASE_SEARCH_UP_TO else EASE_REGULARISATIONS[2:4]
-        ease = (_ease(interactions, regularisation) for regularisation in tried)
-        lists["EASE"] = _lists(test, _best(ease, valid, vocabulary, metric), vocabulary)
+        solved = (_ease(interactions, regularisation) for regularisation in tried)
+        lists[ease] = _lists(test, _best(solved, valid, vocabulary, metric), vocabulary)
     return lists
 
 

@@ -15,7 +15,7 @@ from engine.atomic import write_atomically
 from engine.bundle import Bundle
 from engine.errors import ConfigError, DataError
 from engine.recommender import Query, Recommender
-from training.baselines import baseline_lists
+from training.baselines import NAMES, baseline_lists
 from training.checkpoint import Checkpoint
 from training.config import TrainingConfig
 from training.dataset import Dataset
@@ -101,18 +101,29 @@ def compare(dataset: Dataset, configs: Mapping[str, TrainingConfig], folder: Pat
 
     Raises ConfigError if a bundle there is of another config, DataError if the configs cut the data differently.
     """
-    metric, digests, rows = _metric(configs), set[str](), list[Contender]()
+    metric, rows = _metric(configs), list[Contender]()
+    _check(dataset, configs)
     for label, config in configs.items():
         preparation = Preparation.of(dataset, config)
-        digests.add(preparation.digest())
-        if len(digests) > 1:
-            raise DataError(f"{label} cleans or splits {dataset.name} differently; give all configs the same rules")
         say(f"{label}:")
         bundle = _bundle(preparation, config, folder / label, say)
         if not rows:
             rows += _baselines(preparation, config)
         rows.append(_contender(label, bundle, _test(preparation), folder / label, metric))
     return Comparison(dataset.name, metric, rows)
+
+
+def _check(dataset: Dataset, configs: Mapping[str, TrainingConfig]) -> None:
+    if clash := sorted(set(NAMES) & set(configs)):
+        raise ConfigError(f"{clash[0]!r} is what a baseline is called; give the config another name")
+    first, *_ = configs.values()
+    digest = ""
+    for label, config in configs.items():
+        if (config.cleaning, config.split) == (first.cleaning, first.split):
+            continue
+        digest = digest or Preparation.of(dataset, first).digest()
+        if Preparation.of(dataset, config).digest() != digest:
+            raise DataError(f"{label} cleans or splits {dataset.name} differently; give all configs the same rules")
 
 
 def _metric(configs: Mapping[str, TrainingConfig]) -> str:
@@ -143,7 +154,7 @@ def _contender(label: str, bundle: Bundle, test: Evaluation, folder: Path, metri
     served = manifest.metrics.get("valid reranked" if manifest.ranker else "valid retrieved", {})
     return Contender(
         label,
-        test.examine(recommender, _catalogue(bundle)),
+        test.examine(recommender, Catalogue.of(bundle)),
         validation=served.get(metric),
         seconds=manifest.training_seconds,
         parameters=parameters + (manifest.ranker.parameters if manifest.ranker else 0),
@@ -153,10 +164,10 @@ def _contender(label: str, bundle: Bundle, test: Evaluation, folder: Path, metri
 
 
 def _baselines(preparation: Preparation, config: TrainingConfig) -> list[Contender]:
-    test, valid = _test(preparation), Evaluation.of(preparation.split.train, preparation.split.valid)
+    test = _test(preparation)
     interactions = Interactions.of(preparation.split.train, preparation.vocabulary, preparation.window)
     catalogue = Catalogue(preparation.vocabulary, interactions.popularity)
-    lists = baseline_lists(test, valid, interactions, config)
+    lists = baseline_lists(preparation, test, config)
     return [Contender(label, test.examine_lists(each, catalogue)) for label, each in lists.items()]
 
 
@@ -165,13 +176,6 @@ def _test(preparation: Preparation) -> Evaluation:
     if not len(test):
         raise DataError(f"{preparation.name} leaves no test events to measure on")
     return test
-
-
-def _catalogue(bundle: Bundle) -> Catalogue:
-    first = bundle.encoded.get(bundle.manifest.sources[0].name)
-    # The last dimension is a bias, which says nothing of what an item is like.
-    vectors = None if first is None else first.vectors.outputs[:, :-1]
-    return Catalogue(bundle.items.vocabulary, bundle.items.columns["popularity"], vectors)
 
 
 def _microseconds(recommender: Recommender, test: Evaluation) -> float:

@@ -59,16 +59,17 @@ class Criterion:
         scores = (examples.queries @ item_vectors[drawn].T).float()
         if self._loss == "sampled_softmax":
             scores = scores - oftener
-        scores = scores.masked_fill(_right_ones(examples, drawn, len(item_vectors)), -torch.inf)
+        scores = scores.masked_fill(_right_ones(examples, drawn), -torch.inf)
         if self._config.hard_pool > 1:
             scores = scores.topk(self._config.negatives, dim=1).values
         return scores if examples.single else scores[examples.owner]
 
 
-def _right_ones(examples: Examples, drawn: Tensor, item_count: int) -> Tensor:
+def _right_ones(examples: Examples, drawn: Tensor) -> Tensor:
     """Return which draws [Q,M] are among the query's own targets."""
     if examples.single:
         return drawn == examples.targets[:, None]
-    own = torch.zeros(len(examples.queries), item_count, dtype=torch.bool, device=drawn.device)
-    own[examples.owner, examples.targets] = True
-    return own[:, drawn]
+    own = torch.zeros(len(examples.queries), len(drawn), dtype=torch.bool, device=drawn.device)
+    target, draw = (examples.targets[:, None] == drawn).nonzero(as_tuple=True)
+    own[examples.owner[target], draw] = True
+    return own

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from engine.bundle import Bundle
 from engine.events import History
 from engine.recommender import Query, Recommender
 from engine.vocabulary import Vocabulary
@@ -49,6 +50,14 @@ class Catalogue:
     vocabulary: Vocabulary
     popularity: Numbers
     vectors: npt.NDArray[Any] | None = None
+
+    @classmethod
+    def of(cls, bundle: Bundle) -> Catalogue:
+        """Return a bundle's items, with the vectors of its first source."""
+        first = bundle.encoded.get(bundle.manifest.sources[0].name)
+        # The last dimension is a bias, which says nothing of what an item is like.
+        vectors = None if first is None else first.vectors.outputs[:, :-1]
+        return cls(bundle.items.vocabulary, bundle.items.columns["popularity"], vectors)
 
     def __post_init__(self) -> None:
         for name, array in (("popularity", self.popularity), ("vectors", self.vectors)):

@@ -51,7 +51,7 @@ def _ease_by_items(columns: HistoryColumns, item_count: int, regularisation: flo
     inverse = _inverse(gram, regularisation)
     inverse.div_(-inverse.diagonal().clone())
     inverse.fill_diagonal_(0.0)
-    yield from (block.numpy() for block in inverse.split(ITEMS_AT_ONCE))
+    yield from (block.numpy() for block in torch.split(inverse, ITEMS_AT_ONCE))
 
 
 def _ease_by_users(columns: HistoryColumns, item_count: int, regularisation: float) -> Iterator[Floats]:
@@ -88,7 +88,7 @@ def _met(columns: HistoryColumns, item_count: int) -> Tensor:
     return _sparse(item, user, torch.ones(len(places)), (item_count, len(columns.offsets) - 1))
 
 
-def _sparse(rows: Tensor, columns: Tensor, values: Tensor, shape: tuple[int, int]) -> Tensor:
+def _sparse(rows: Tensor, columns: Tensor, values: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Return a sparse matrix from places that are sorted and distinct."""
     places = torch.stack((rows, columns))
     return torch.sparse_coo_tensor(places, values, shape, is_coalesced=True, check_invariants=False)
@@ -110,7 +110,9 @@ def _row_blocks(matrix: Tensor) -> Iterator[tuple[int, Tensor]]:
 def _gram_blocks(matrix: Tensor, weights: Tensor | None = None) -> Iterator[tuple[int, Tensor]]:
     """Yield A W A^T some columns at a time, for a sparse A and the diagonal of W."""
     row, column = matrix.indices()
-    weighted = _sparse(row, column, matrix.values() * (1.0 if weights is None else weights[column]), tuple(matrix.shape))
+    weighted = _sparse(
+        row, column, matrix.values() * (1.0 if weights is None else weights[column]), tuple(matrix.shape)
+    )
     for start, rows in _row_blocks(matrix):
         yield start, torch.sparse.mm(weighted, rows.to_dense().T.contiguous())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
 import numpy.typing as npt
@@ -94,15 +95,18 @@ class RankerTraining:
         config, items = self._config.ranker, recommender.items
         network = self._new_network(lists)
         optimiser = AveragedOptimiser(network, config, config.epochs * -(-len(lists.right) // config.queries_per_batch))
-        candidates = [recommender.candidates_for(part) for part in _parts(evaluation.histories)]
+        # Who has no history gets the popular list, with which no ranker has to do.
+        read = recommender.readable(evaluation.histories)
+        wanted = list(compress(evaluation.wanted, read))
+        candidates = [recommender.candidates_for(part) for part in _parts(list(compress(evaluation.histories, read)))]
 
         def validate(network: RankerNetwork) -> dict[str, float]:
             ranker = TorchRanker(network, self._config.ranker_features, items, vectors, self._config.device)
             ranked = [ids for each in candidates for ids in _ranked_ids(ranker, each, items)]
-            return ranking_metrics(ranked, evaluation.wanted)
+            return ranking_metrics(ranked, wanted)
 
         epoch = functools.partial(self._epoch, network, optimiser, lists)
-        return fit(stage, config, config.epochs, optimiser, epoch, validate)
+        return fit(stage, config, config.epochs, optimiser, epoch, validate if wanted else None)
 
     def _lists(
         self,

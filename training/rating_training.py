@@ -59,9 +59,7 @@ class RatingTraining:
         training = RetrieverTraining(config, config.ratings, self.window, interactions, self._preparation.metadata)
         return training.run(interactions.columns, self._validator(), config.ratings.epochs, stage, start, until)
 
-    def _run_over_items(
-        self, transposed: Interactions, stage: Stage, until: int | None
-    ) -> TrainedStage[UserEncoder]:
+    def _run_over_items(self, transposed: Interactions, stage: Stage, until: int | None) -> TrainedStage[UserEncoder]:
         longest = max(int(np.diff(transposed.columns.offsets).max()), 2)
         window = self.window.model_copy(update={"max_length": longest})
         training = RetrieverTraining(self._config, self._config.ratings, window, transposed)

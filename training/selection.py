@@ -58,7 +58,7 @@ class Selection:
         self._tried: list[dict[str, Any]] = []
 
     def run(self, folder: Path, seconds: float | None = None) -> Bundle:
-        """Train the best config to its end and publish it. After `seconds` no trial is begun but the first of each kind.
+        """Train the best config to its end and publish it. After `seconds` only the first trial of a kind is begun.
 
         Raises TrainingError if no retriever can be trained.
         """

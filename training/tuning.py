@@ -29,6 +29,11 @@ class Range(Section):
     high: int | float
     log: bool = False
 
+    @property
+    def example(self) -> int | float:
+        """One of the values."""
+        return self.low
+
     @model_validator(mode="after")
     def _is_a_range(self) -> Self:
         if not self.low < self.high or (self.log and self.low <= 0):
@@ -46,6 +51,11 @@ class Choices(Section):
     """Some values to choose from."""
 
     choices: Annotated[list[bool | int | float | str], Field(min_length=1)]
+
+    @property
+    def example(self) -> bool | int | float | str:
+        """One of the values."""
+        return self.choices[0]
 
     def suggest(self, trial: optuna.Trial, key: str) -> bool | int | float | str | None:
         """Draw a value."""
@@ -109,7 +119,8 @@ class Tuning:
         return self._config(study.best_params)
 
     def _check(self, study: optuna.Study) -> None:
-        """A journal goes on only with the data, the config and the space that it was begun with."""
+        """A journal goes on only with the data, the config and the space that it was begun with; keys must be known."""
+        self._config({key: each.example for key, each in self._space.items()})
         preparation = Preparation.of(self._dataset, self._base)
         if not len(preparation.split.valid):
             raise DataError(f"{preparation.name} has no validation events to search by; split it")
@@ -126,7 +137,12 @@ class Tuning:
 
     def _objective(self, say: Say) -> Callable[[optuna.Trial], float]:
         def objective(trial: optuna.Trial) -> float:
-            config = self._config({key: each.suggest(trial, key) for key, each in self._space.items()})
+            try:
+                config = self._config({key: each.suggest(trial, key) for key, each in self._space.items()})
+            except ConfigError as error:
+                # What each key may be can be impossible together, as a width that heads do not divide.
+                say(f"trial {trial.number} is left out: {error}")
+                raise optuna.TrialPruned from error
             watch = _Watch(trial, config)
             learned = Pipeline(Preparation.of(self._dataset, config), config, say, watch).learn()
             score = learned.served[config.metric]

@@ -35,7 +35,7 @@ VARIANTS: dict[str, Callable[[], UserEncoder]] = {
     "linear bottleneck": lambda: RecurrentAutoencoder(ITEMS, width=6, hidden=5, dropout=0.0, activation="linear"),
     "deep autoencoder": lambda: Autoencoder(ITEMS, width=8, depth=2, activation="sigmoid", normalise="mean"),
     "multvae": lambda: MultVAE(ITEMS, width=6, hidden=8),
-    "multdae": lambda: MultVAE(ITEMS, width=6, hidden=8, variational=False),
+    "multdae": lambda: MultVAE(ITEMS, width=6, hidden=8, beta=0.0),
     "recvae": lambda: MultVAE(ITEMS, width=6, hidden=8, blocks=3, gamma=0.01),
     "matrix factorisation": lambda: MatrixFactorisation(ITEMS, width=8, regularise_by_length=False),
     "two_tower": lambda: TwoTower(ITEMS, width=8, hidden=6, depth=2),

@@ -32,21 +32,21 @@ def test_it_is_multvae_on_multi_hot_rows(histories_of) -> None:
 
 
 def test_without_the_variational_part_it_is_multdae(histories_of) -> None:
-    network = MultVAE(ITEMS, width=4, hidden=6, variational=False, decoder=0).train()
+    network = MultVAE(ITEMS, width=4, hidden=6, beta=0.0, decoder=0).train()
     inputs, rows = liked(histories_of, network)
     torch.testing.assert_close(network(*inputs)[:, :-1], code_of(network, rows).tanh())
     assert network.penalty() is None
 
 
 def test_training_samples_around_the_mean(histories_of) -> None:
-    network = MultVAE(ITEMS, width=4, hidden=6, decoder=0, deviation=0.5).train()
+    network = MultVAE(ITEMS, width=4, hidden=6, decoder=0).train()
     inputs, rows = liked(histories_of, network)
     with torch.no_grad():
         mean, log_variance = code_of(network, rows).chunk(2, dim=1)
         samples = network(*(each.repeat_interleave(4_000, 0) for each in inputs))[:, :-1].unflatten(0, (2, 4_000))
     torch.testing.assert_close(samples.mean(1), mean, atol=0.1, rtol=0)
     torch.testing.assert_close(samples.std(1), (0.5 * log_variance).exp(), atol=0.1, rtol=0)
-    torch.testing.assert_close(network.bottleneck.bias[4:].exp().sqrt(), torch.full((4,), 0.5))
+    torch.testing.assert_close(network.bottleneck.bias[4:].exp().sqrt(), torch.full((4,), 0.1))
 
 
 def test_the_penalty_is_beta_times_the_divergence(histories_of) -> None:

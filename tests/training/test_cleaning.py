@@ -199,5 +199,5 @@ def test_rows_that_say_nothing_of_time_can_be_put_in_a_random_order():
 
 
 def test_events_with_a_time_have_no_random_order():
-    with pytest.raises(DataError, match="cleaning.order"):
+    with pytest.raises(DataError, match=r"cleaning\.order"):
         cleaned(GOOD, order="random")

@@ -24,7 +24,7 @@ CHANGES = {"retriever": LATE, "ranker": {"model": "none"}, "report": False}
 
 
 def farewell(users: int = 60, seed: int = 3) -> Dataset:
-    """All users begin with "encore" and, in train, end with "curtain"; only valid shows that an encore may follow it."""
+    """All users end with "curtain"; that "encore", with which half of them began, may follow it is only in valid."""
     random = np.random.default_rng(seed)
     train, valid = [], []
     for user in range(users):
@@ -41,7 +41,7 @@ def farewell(users: int = 60, seed: int = 3) -> Dataset:
     return Dataset("farewell", parts, None)
 
 
-def trained(**changes: Any) -> tuple[Preparation, TrainingConfig, TrainedStages]:  # noqa: ANN401
+def trained(**changes: Any) -> tuple[Preparation, TrainingConfig, TrainedStages]:
     config = TrainingConfig.model_validate(TINY | CHANGES | changes)
     preparation = Preparation.of(farewell(), config)
     return preparation, config, Pipeline(preparation, config, print).train()

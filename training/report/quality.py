@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from engine.bundle import Bundle
 from training.baselines import Lists, baseline_lists
-from training.evaluation import Catalogue, Evaluation, Examination
-from training.interactions import Interactions
+from training.evaluation import Catalogue, Examination
 from training.report.run import Run
 from training.significance import paired_comparison
 
@@ -38,7 +36,7 @@ class Quality:
         """Measure everything; None without test events."""
         if not len(run.test):
             return None
-        catalogue = _catalogue(run.bundle)
+        catalogue = Catalogue.of(run.bundle)
         stages = {run.label(stage): lists for stage, lists in run.lists.items()}
         examine = run.test.examine_lists
         return cls(
@@ -91,14 +89,4 @@ def _baselines(run: Run) -> dict[str, Lists]:
     preparation, config = run.preparation, run.config
     if len(run.test) * len(preparation.vocabulary) > MOST_SCORES:
         return {}
-    split = preparation.split
-    valid = Evaluation.of(split.train, split.valid, config.validation_users, config.seed)
-    interactions = Interactions.of(split.train, preparation.vocabulary, preparation.window)
-    return baseline_lists(run.test, valid, interactions, config)
-
-
-def _catalogue(bundle: Bundle) -> Catalogue:
-    first = bundle.encoded.get(bundle.manifest.sources[0].name)
-    # The last dimension is a bias, which says nothing of what an item is like.
-    vectors = None if first is None else first.vectors.outputs[:, :-1]
-    return Catalogue(bundle.items.vocabulary, bundle.items.columns["popularity"], vectors)
+    return baseline_lists(preparation, run.test, config)
