@@ -110,9 +110,8 @@ def _row_blocks(matrix: Tensor) -> Iterator[tuple[int, Tensor]]:
 def _gram_blocks(matrix: Tensor, weights: Tensor | None = None) -> Iterator[tuple[int, Tensor]]:
     """Yield A W A^T some columns at a time, for a sparse A and the diagonal of W."""
     row, column = matrix.indices()
-    weighted = _sparse(
-        row, column, matrix.values() * (1.0 if weights is None else weights[column]), tuple(matrix.shape)
-    )
+    values = matrix.values() if weights is None else matrix.values() * weights[column]
+    weighted = _sparse(row, column, values, tuple(matrix.shape))
     for start, rows in _row_blocks(matrix):
         yield start, torch.sparse.mm(weighted, rows.to_dense().T.contiguous())
 
