@@ -1,9 +1,11 @@
 """How good the answers are: train, recommend through the served path, and score beside the baselines.
 
     python benchmarks/quality.py [--data ml-100k | FOLDER] [--config TOML ...] [--seeds 1 2 3] [--judge PATH/judge.py]
+                                 [--out FOLDER_FOR_BUNDLES]
 
 Without --config, benchmarks/configs/<name of the data>.toml is used if it is there. With --judge and a folder with a
 given split, an independent scorer reads the prediction files too, and any difference from our own metrics is an error.
+With --out the bundles stay, by their seed, and one that stands already is not trained again.
 """
 
 from __future__ import annotations
@@ -13,7 +15,6 @@ import json
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from statistics import mean
 
@@ -38,14 +39,14 @@ def judged(judge: Path, data: Path, bundle: Path, work: Path, *options: str) -> 
 def one_seed(seed: int, options: argparse.Namespace, configs: list[object]) -> dict[str, dict[str, float]]:
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        bundle = work / "b"
-        started = time.perf_counter()
-        liverec("train", "--data", options.data, "--out", bundle, *configs, "--set", f"seed={seed}")
-        seconds = time.perf_counter() - started
+        bundle = (options.out or work) / f"{Path(options.data).name}-{seed}"
+        if not bundle.exists():
+            liverec("train", "--data", options.data, "--out", bundle, *configs, "--set", f"seed={seed}")
         same = ("--data", options.data, "--bundle", bundle, *configs, "--set", f"seed={seed}")
         liverec("evaluate", *same, "--out", work / "table.json")
         rows = json.loads((work / "table.json").read_text())
-        rows["training"] = {"seconds": round(seconds, 1)}
+        manifest = json.loads((bundle / "manifest.json").read_text())
+        rows["training"] = {"seconds": round(manifest["training_seconds"], 1), "git_revision": manifest["git_revision"]}
         if options.judge:
             for label in rows:
                 if label.endswith((RETRIEVED, RERANKED)):
@@ -64,9 +65,11 @@ def compare(ours: dict[str, float], theirs: dict[str, float], metrics: list[str]
 
 def summary(runs: list[dict[str, dict[str, float]]], metrics: list[str]) -> dict[str, dict[str, object]]:
     rows: dict[str, dict[str, object]] = {}
+    training = [run.pop("training") for run in runs]
     for label in runs[0]:
-        names = ["seconds"] if label == "training" else metrics
-        rows[label] = {name: round(mean(run[label][name] for run in runs), 4) for name in names}
+        rows[label] = {name: round(mean(run[label][name] for run in runs), 4) for name in metrics}
+    revisions = sorted({each["git_revision"] for each in training})
+    rows["training"] = {"seconds": round(mean(each["seconds"] for each in training), 1), "git_revisions": revisions}
     gains = [gain for run in runs if (gain := gained(run, metrics[0]))]
     if gains:
         rows["reranked / retrieved"] = {
@@ -89,6 +92,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--metrics", nargs="+", default=["NDCG@10", "HR@10"])
     parser.add_argument("--judge", type=Path)
+    parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     name = Path(options.data).name
     own = CONFIGS / f"{name}.toml"

@@ -25,7 +25,7 @@ from engine.recommender import Recommender
 from models import RankerNetwork, UserEncoder
 from training.baselines import Lists
 from training.config import TrainingConfig
-from training.curve import CurvePoint, curves_json, curves_png
+from training.curve import CurvePoint, curves_json
 from training.evaluation import Evaluation
 from training.export import export_encoder, export_ranker
 from training.interactions import histories_of
@@ -35,6 +35,7 @@ from training.preparation import Preparation
 from training.rating_evaluation import RatingEvaluation
 from training.rating_pipeline import TrainedRatings
 from training.ratings_config import BIAS
+from training.report.curve_drawing import curves_png
 from training.report.files import report_files
 from training.report.run import RERANKED, RETRIEVED, Run
 from training.retriever_config import RetrieverConfig

@@ -11,6 +11,19 @@ from training.refiner_config import RefinerConfig
 from training.retriever_config import MaskRate, RetrieverConfig
 
 BIAS = "bias"
+# Of a source of candidates, what has no meaning for ratings.
+UNREAD = {
+    "name",
+    "depth",
+    "negatives",
+    "sampling",
+    "hard_pool",
+    "calibration",
+    "margin",
+    "negative_weight",
+    "following",
+    "first_epochs",
+}
 
 
 class RatingsConfig(RetrieverConfig):
@@ -41,6 +54,8 @@ class RatingsConfig(RetrieverConfig):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
+        if unread := self.model_fields_set & UNREAD:
+            raise ValueError(f"ratings are learned without {sorted(unread)}; leave them out")
         if self.model != BIAS:
             if self.kind != "network":
                 raise ValueError(f"{self.model} cannot predict ratings; take a network of models/, or {BIAS!r}")

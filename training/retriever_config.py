@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from torch import nn
 
 from engine.features import TABLES
@@ -60,7 +60,8 @@ class RetrieverConfig(StageConfig):
     continued_rate: float = Field(default=0.8, gt=0, le=1)
     """Share of learning_rate with which the final retriever goes on from the first one."""
     first_epochs: int = Field(default=8, ge=1)
-    """Epochs of the first retriever, which has not seen the held-out events; the final one goes on from it."""
+    """Epochs of the first retriever, which has not seen the held-out events; the final one goes on from it. Without a
+    ranker there is none."""
     validate_every: int = Field(default=2, ge=1)
     epochs: int = Field(default=10, ge=1, le=10_000)
     patience: int = Field(default=2, ge=1)
@@ -80,6 +81,13 @@ class RetrieverConfig(StageConfig):
     def source_name(self) -> str:
         """The name that answers and features show; an item-to-item table goes by its model's name."""
         return self.name or self.model
+
+    @field_validator("mask_rate")
+    @classmethod
+    def _ascends(cls, rate: float | tuple[float, float]) -> float | tuple[float, float]:
+        if isinstance(rate, tuple) and rate[0] > rate[1]:
+            raise ValueError(f"mask_rate {rate}: the first share must not be above the second")
+        return rate
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -109,7 +117,7 @@ class RetrieverConfig(StageConfig):
             )
         if self.objective == "sequence_reconstruction" and not hasattr(network, "reconstructions"):
             raise ValueError(f"{self.model} has no decoder for sequence_reconstruction; take recurrent_autoencoder")
-        if self.hard_pool > 1 and self.loss not in SAMPLED:
+        if self.hard_pool > 1 and self.loss not in ("auto", *SAMPLED):
             raise ValueError(f"hard_pool is for the sampled losses {SAMPLED}, not for {self.loss}")
 
     def _check_loss(self, network: nn.Module) -> None:

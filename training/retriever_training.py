@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from engine.errors import DataError
+from engine.errors import ConfigError, DataError
 from engine.window import HistoryColumns, HistoryWindow, IndexBatch
 from models import RETRIEVERS, UserEncoder
 from training.config import TrainingConfig
@@ -90,6 +90,11 @@ class RetrieverTraining:
         if loss == "auto":
             full = len(self._interactions.vocabulary) <= FULL_SOFTMAX_UP_TO
             loss = "ccl" if network.unit_length else "softmax" if full else "sampled_softmax"
+            if loss == "softmax" and self._config.hard_pool > 1:
+                raise ConfigError(
+                    f"{self._config.source_name}: hard_pool is for sampled losses, and over"
+                    f" {len(self._interactions.vocabulary):,} items the loss is softmax; set loss = 'sampled_softmax'"
+                )
         return Criterion(self._config, loss, self._interactions, self._training.device)
 
     def _epoch(

@@ -87,6 +87,11 @@ def test_configs_must_cut_the_data_alike(
         compare(RING, {"good": configs["good"], "other": other}, folder, print)
 
 
+def test_the_name_of_a_baseline_is_taken(quick: TrainingConfig, folder: Path) -> None:
+    with pytest.raises(ConfigError, match="'popularity' is what a baseline is called"):
+        compare(RING, {"popularity": quick}, folder, print)
+
+
 def test_one_metric_decides(configs: dict[str, TrainingConfig], quick: TrainingConfig, folder: Path) -> None:
     other = quick.model_copy(update={"metric": "HR@10"})
     with pytest.raises(ConfigError, match="different metrics"):

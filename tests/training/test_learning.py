@@ -14,11 +14,12 @@ from worlds import markov_chain
 
 from engine.errors import DataError, TrainingError
 from training.config import TrainingConfig
-from training.curve import CurvePoint, curves_json, curves_png
+from training.curve import CurvePoint, curves_json
 from training.dataset import Dataset
 from training.optimiser import AveragedOptimiser
 from training.pipeline import Pipeline
 from training.preparation import Preparation
+from training.report.curve_drawing import curves_png
 from training.retriever_training import _cuts
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from worlds import checkerboard, markov_chain
 
+from engine.errors import ConfigError
 from engine.events import Event, History
 from engine.items import ItemTable
 from engine.recommender import Query, Recommender
@@ -126,6 +127,11 @@ def test_a_set_network_learns_who_likes_what(name: str, board: Preparation) -> N
 def test_every_loss_learns_it_too(loss: str, config: dict[str, object], board: Preparation) -> None:
     recommender = trained("two_tower", board, epochs=100, patience=20, loss=loss, negatives=8, **config)
     assert right_colour(recommender) > 0.95
+
+
+def test_hard_negatives_have_no_part_in_a_softmax_over_all(board: Preparation) -> None:
+    with pytest.raises(ConfigError, match=r"hard_pool is for sampled losses, .* set loss = 'sampled_softmax'"):
+        trained("two_tower", board, epochs=1, hard_pool=3)
 
 
 @pytest.mark.parametrize("objective", ["following", "masked", "reconstruction"])

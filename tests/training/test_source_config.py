@@ -29,7 +29,6 @@ from training.retriever_config import RetrieverConfig
             r"sasrec has no decoder for sequence_reconstruction; take recurrent_autoencoder",
         ),
         ({"retriever.hard_pool": "2", "retriever.loss": "softmax"}, r"hard_pool is for the sampled losses .* softmax"),
-        ({"retriever.hard_pool": "2"}, r"hard_pool is for the sampled losses .* auto"),
         ({"retriever.loss": "ccl"}, r"ccl compares cosines, and sasrec scores without a bound; take simplex"),
         (
             {"retriever.model": "simplex", "retriever.loss": "softmax"},
@@ -53,6 +52,8 @@ from training.retriever_config import RetrieverConfig
         ),
         ({"retriever.mask_rate": "1"}, r"retriever\.mask_rate"),
         ({"retriever.mask_rate": "[0.1, 1.0]"}, r"retriever\.mask_rate"),
+        ({"retriever.mask_rate": "[0.9, 0.1]"}, r"the first share must not be above the second"),
+        ({"ratings.depth": "3", "ratings.negatives": "9"}, r"ratings are learned without \['depth', 'negatives'\]"),
         ({"neighbours.most": "0"}, r"neighbours\.most: .*greater than or equal to 1"),
         ({"neighbours.mots": "9"}, r"neighbours\.mots: there is no such key; there are .*'most'"),
     ],
@@ -67,6 +68,7 @@ def test_what_does_not_fit_is_named_with_what_would(overrides: dict[str, str], m
     [
         {"model": "simplex", "loss": "ccl"},
         {"model": "simplex", "loss": "bpr", "hard_pool": 4},
+        {"model": "simplex", "hard_pool": 4},
         {"model": "sasrec", "loss": "gbce"},
         {"model": "autoencoder", "objective": "following", "loss": "bce"},
         {"model": "recurrent_autoencoder", "objective": "next_event"},

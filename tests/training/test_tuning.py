@@ -51,6 +51,16 @@ def test_the_seed_makes_it_repeatable(base: Path, tmp_path: Path) -> None:
     assert [trial.value for trial in found[0].trials] == [trial.value for trial in found[1].trials]
 
 
+def test_a_draw_that_cannot_be_is_left_out(base: Path, tmp_path: Path) -> None:
+    space = {"retriever.network.width": Choices(choices=[16, 17])}
+    said: list[str] = []
+    study = Tuning(RING, [base], {}, space).run(tmp_path / "journal.log", 6, None, said.append)
+    states = {trial.params["retriever.network.width"]: trial.state.name for trial in study.trials}
+    assert states == {16: "COMPLETE", 17: "PRUNED"}
+    assert any("is left out" in line and "17" in line for line in said)
+    assert Tuning(RING, [base], {}, space).best_config(study).retriever.network["width"] == 16
+
+
 def test_a_journal_of_another_config_is_refused(base: Path, tmp_path: Path) -> None:
     journal = tmp_path / "journal.log"
     tuning(base).run(journal, 1, None, print)

@@ -1,4 +1,4 @@
-"""The learning curve of one stage as a picture: training loss, and what validation measured."""
+"""Learning curves as pictures: training loss, and what validation measured."""
 
 from __future__ import annotations
 
@@ -21,13 +21,22 @@ def measured_metric(points: Sequence[CurvePoint], metric: str) -> str | None:
     return metric if metric in names else next(iter(names), None)
 
 
-def curve_png(points: Sequence[CurvePoint], metric: str) -> bytes:
-    """Draw the points of one stage in the colours that matplotlib is set to."""
+def curves_png(points: Sequence[CurvePoint], metric: str) -> bytes:
+    """Draw the stages side by side, in the colours that matplotlib is set to."""
     from matplotlib.figure import Figure
+
+    stages = list(dict.fromkeys(point.stage for point in points))
+    figure = Figure(figsize=(5 * len(stages), 3.3), layout="constrained")
+    for axes, stage in zip(figure.subplots(1, len(stages), squeeze=False)[0], stages, strict=True):
+        _draw_stage(axes, [point for point in points if point.stage == stage], metric)
+    encoded = io.BytesIO()
+    figure.savefig(encoded, format="png", dpi=130)
+    return encoded.getvalue()
+
+
+def _draw_stage(axes: Axes, points: Sequence[CurvePoint], metric: str) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    figure = Figure(figsize=(5, 3.3), layout="constrained")
-    axes = figure.add_subplot()
     axes.plot([point.epoch for point in points], [point.loss for point in points], color=LOSS, lw=2, marker="o", ms=4)
     axes.set_title(points[0].stage, loc="left", fontweight="bold")
     axes.set(xlabel="epoch", xlim=(points[0].epoch - 0.5, points[-1].epoch + 0.5))
@@ -39,9 +48,6 @@ def curve_png(points: Sequence[CurvePoint], metric: str) -> bytes:
         axes.spines["right"].set_visible(False)
     else:
         _draw_measured(axes, [point for point in points if shown in point.metrics], shown)
-    encoded = io.BytesIO()
-    figure.savefig(encoded, format="png", dpi=130)
-    return encoded.getvalue()
 
 
 def _draw_measured(axes: Axes, points: Sequence[CurvePoint], metric: str) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from training.curve import CurvePoint
-from training.report.curve_drawing import curve_png, measured_metric
+from training.report.curve_drawing import curves_png, measured_metric
 from training.report.item_map import ItemMap
 from training.report.item_map_drawing import item_map_png
 
@@ -65,7 +65,7 @@ def _curve_picture(own: Sequence[CurvePoint], metric: str) -> Picture:
     if (shown := measured_metric(own, metric)) is not None:
         values = ", ".join(f"{point.metrics[shown]:.4f}" for point in own if shown in point.metrics)
         words += f"; validation {shown} {values}"
-    return Picture.of(lambda: curve_png(own, metric), words)
+    return Picture.of(lambda: curves_png(own, metric), words)
 
 
 def _drawn(draw: Callable[[], bytes], theme: Theme) -> bytes:
