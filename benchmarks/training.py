@@ -1,6 +1,6 @@
 """How fast training reaches a quality, beside RecTools and RecBole in the same run, each on one thread.
 
-    python benchmarks/training.py --data FOLDER [--peers rectools recbole] [--networks sasrec gru4rec multvae]
+    python benchmarks/training.py --data FOLDER [--peers rectools recbole] [--networks sasrec gru4rec multvae neumf]
                                   [--venvs FOLDER] [--minutes 30] [--patience 50] [--epochs N] [--seed 1]
 
 FOLDER has train.csv.gz and valid.csv.gz (user_id, item_id, rating, timestamp). Each peer is installed once, into its
@@ -8,7 +8,8 @@ own environment below --venvs. A run trains epoch by epoch, and after each it ha
 the whole catalogue; all of them are scored here, by one and the same code. A peer stops after --patience epochs without
 a better NDCG@10, or when its --minutes (of the clock on the wall) are over. "ratio" is the peer's seconds of training,
 without the making of lists, until it was at its best, by ours until we were at least as good; "processor_ratio" is the
-same in seconds of the processor, which other load on the machine hardly changes.
+same in seconds of the processor, which other load on the machine hardly changes. Our neumf is a whole pipeline, factors
+first and NCF over all items behind them, and says one line, at its end.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from training.metrics import ranking_metrics
 DRIVERS = Path(__file__).parent / "peers"
 METRIC = f"NDCG@{LIST_LENGTH}"
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-NETWORKS = ("sasrec", "gru4rec", "multvae")
+NETWORKS = ("sasrec", "gru4rec", "multvae", "neumf")
 TORCH = "torch==2.13.0"
 
 

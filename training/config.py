@@ -61,7 +61,7 @@ class TrainingConfig(Section):
     """What early stopping and the choice between networks go by, on the validation events."""
     validation_users: int = Field(default=5_000, ge=1)
     """At most so many users are validated on; drawn once, by the seed."""
-    rating_shrinkage: float = Field(default=10.0, gt=0)
+    rating_shrinkage: float = Field(default=5.0, gt=0)
     """How many ratings of the mean value an item's and a user's rating bias are shrunk by."""
     report: bool = True
     """Whether the bundle gets report.html and MODEL_CARD.md; costs the baselines and their test examination."""

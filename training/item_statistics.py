@@ -16,6 +16,8 @@ from training.interactions import SECONDS_PER_DAY, Interactions
 from training.item_neighbours import cooccurrence_neighbours, ease_neighbours, knn_neighbours
 
 Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
+SWEEPS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,7 @@ class ItemStatistics:
     """Columns [N] and neighbour tables of the items, and the mean rating (None for data without ratings).
 
     popularity: number of events; staleness: days from the item's last event to the last of all; rating_bias: mean
-    deviation of its ratings from the mean, shrunk as if it had so many more ratings at the mean.
+    deviation of its ratings from the mean and from its users' biases, shrunk as if it had so many more ratings there.
     """
 
     columns: dict[str, Floats]
@@ -47,15 +49,26 @@ class ItemStatistics:
         return cls(as_floats, _neighbours(columns, count, config), mean)
 
 
-def _ratings(interactions: Interactions, shrinkage: float) -> tuple[float | None, npt.NDArray[np.float64]]:
+def _ratings(interactions: Interactions, shrinkage: float) -> tuple[float | None, Doubles]:
     rated = ~np.isnan(interactions.ratings)
     count = len(interactions.vocabulary)
     if not rated.any():
         return None, np.zeros(count)
-    mean = float(interactions.ratings[rated].mean())
-    index = interactions.columns.item_index[rated]
-    sums = np.bincount(index, interactions.ratings[rated] - mean, count)
-    return mean, sums / (np.bincount(index, minlength=count) + shrinkage)
+    ratings = interactions.ratings[rated]
+    mean = float(ratings.mean())
+    item = interactions.columns.item_index[rated]
+    user = np.repeat(np.arange(len(interactions.user_ids)), np.diff(interactions.columns.offsets))[rated]
+    of_items, of_users = np.zeros(count), np.zeros(len(interactions.user_ids))
+    # The ridge regression on both kinds of biases at once, solved one kind after the other.
+    for _ in range(SWEEPS):
+        of_items = _shrunk_means(item, ratings - mean - of_users[user], count, shrinkage)
+        of_users = _shrunk_means(user, ratings - mean - of_items[item], len(of_users), shrinkage)
+    return mean, of_items
+
+
+def _shrunk_means(index: npt.NDArray[np.int64], values: Doubles, count: int, shrinkage: float) -> Doubles:
+    means: Doubles = np.bincount(index, values, count) / (np.bincount(index, minlength=count) + shrinkage)
+    return means
 
 
 def _neighbours(columns: HistoryColumns, count: int, config: TrainingConfig) -> dict[str, NeighbourTable]:

@@ -197,14 +197,24 @@ class Pipeline:
         stage = self._stage("ranker", checkpoint)
         trained = RankerTraining(config).run(lesson.lists, recommender, vectors, self._evaluation, stage)
         self._curve += trained.curve
-        ranker = TorchRanker(trained.network, config.ranker_features, recommender.items, vectors, config.device)
-        reranked = Recommender(recommender.items, recommender.window, recommender.sources, ranker=ranker)
+        reranked = self._reranked(recommender, trained.network)
         self._metrics["valid reranked"] = self._evaluation.measure(reranked)
         better = self._metrics["valid reranked"][config.metric] > self._metrics["valid retrieved"][config.metric]
         if not better and config.ranker.keep == "if_better":
             self._say("the ranker does not beat the retriever on validation, so the bundle has none")
             return None
         return trained.network
+
+    def recommender(self, learned: Learned) -> Recommender:
+        """Return what validation measured."""
+        encoders = {name: each.network for name, each in learned.sources.items()}
+        recommender = self._recommender(encoders, learned.statistics)
+        return recommender if learned.ranker is None else self._reranked(recommender, learned.ranker)
+
+    def _reranked(self, recommender: Recommender, network: RankerNetwork) -> Recommender:
+        features, vectors = self.config.ranker_features, _first_vectors(recommender)
+        ranker = TorchRanker(network, features, recommender.items, vectors, self.config.device)
+        return Recommender(recommender.items, recommender.window, recommender.sources, ranker=ranker)
 
     def _train_ratings(self, statistics: ItemStatistics, checkpoint: Checkpoint | None) -> TrainedRatings | None:
         def make_stage(name: str) -> Stage:

@@ -11,21 +11,23 @@ from epochs import LIST_LENGTH, Epochs, options
 from engine.items import ItemTable
 from engine.recommender import Recommender
 from models import UserEncoder
-from training.config import TrainingConfig, load_config
+from training.config import TrainingConfig, load_config, read_toml
 from training.dataset import open_dataset
 from training.evaluation import Evaluation
 from training.fit import Stage
 from training.interactions import Interactions
 from training.item_statistics import ItemStatistics
 from training.metrics import ranking_metrics
+from training.pipeline import Pipeline
 from training.preparation import Preparation
 from training.randomness import Randomness
 from training.retriever_training import RetrieverTraining, Validate
 from training.torch_stages import torch_source
 
-CONFIGS = Path(__file__).parents[2] / "configs"
+CONFIGS = (Path(__file__).parents[2] / "configs", Path(__file__).parents[1] / "configs")
 # The learning rate falls over the config's epochs, all of which run; whoever reads the lines may stop sooner.
-OVERRIDES = {"ranker.model": "none", "threads": "1", "retriever.validate_every": "1", "retriever.patience": "10_000"}
+SAME = {"threads": "1"}
+ALONE = {**SAME, "ranker.model": "none", "retriever.validate_every": "1", "retriever.patience": "10_000"}
 
 
 def validator(epochs: Epochs, preparation: Preparation, interactions: Interactions, config: TrainingConfig) -> Validate:
@@ -49,12 +51,30 @@ def validator(epochs: Epochs, preparation: Preparation, interactions: Interactio
 def main() -> None:
     epochs, given = Epochs(), options()
     torch.set_num_threads(1)
-    config = load_config([CONFIGS / f"{given.network}.toml"], {**OVERRIDES, "seed": str(given.seed)})
+    file = next(path for folder in CONFIGS if (path := folder / f"{given.network}.toml").exists())
+    has_ranker = "ranker" in read_toml(file)
+    config = load_config([file], {**(SAME if has_ranker else ALONE), "seed": str(given.seed)})
     with tempfile.TemporaryDirectory() as cache:
         preparation = Preparation.of(open_dataset(given.data, cache=Path(cache)), config)
+    (train_pipeline if has_ranker else train_network)(epochs, preparation, config)
+
+
+def train_pipeline(epochs: Epochs, preparation: Preparation, config: TrainingConfig) -> None:
+    pipeline = Pipeline(preparation, config, lambda _: None)
+    epochs.start()
+    learned = pipeline.learn()
+    epochs.stop()
+    split = preparation.split
+    evaluation = Evaluation.of(split.train, split.valid, config.validation_users, config.seed)
+    lists = evaluation.lists(pipeline.recommender(learned), LIST_LENGTH)
+    epochs.report(dict(zip(evaluation.user_ids, lists, strict=True)))
+
+
+def train_network(epochs: Epochs, preparation: Preparation, config: TrainingConfig) -> None:
     interactions = Interactions.of(preparation.split.train, preparation.vocabulary, preparation.window)
     validate = validator(epochs, preparation, interactions, config)
-    stage = Stage(given.network, config.metric, Randomness(config.seed, given.network))
+    name = config.retriever.source_name
+    stage = Stage(name, config.metric, Randomness(config.seed, name))
     training = RetrieverTraining(config, config.retriever, preparation.window, interactions, preparation.metadata)
     epochs.start()
     training.run(interactions.columns, validate, config.retriever.epochs, stage)

@@ -15,9 +15,10 @@ from recbole.config import Config
 from recbole.data import create_dataset
 from recbole.data.interaction import Interaction
 from recbole.data.utils import get_dataloader
+from recbole.sampler import Sampler
 from recbole.utils import get_model, get_trainer, init_seed
 
-NETWORKS = {"sasrec": "SASRec", "gru4rec": "GRU4Rec", "multvae": "MultiVAE"}
+NETWORKS = {"sasrec": "SASRec", "gru4rec": "GRU4Rec", "multvae": "MultiVAE", "neumf": "NeuMF"}
 # All events are for training: what is validated is made here and scored elsewhere, as for every other driver.
 SETTINGS = {
     "load_col": {"inter": ["user_id", "item_id", "timestamp"]},
@@ -26,6 +27,7 @@ SETTINGS = {
     "show_progress": False,
 }
 # The sequential networks have a softmax over all items, for which RecBole wants this said.
+SEQUENTIAL = ("sasrec", "gru4rec")
 WITHOUT_NEGATIVES = {"train_neg_sample_args": None}
 NAME = "events"
 
@@ -40,7 +42,7 @@ def write_atomic(data: Path, folder: Path) -> None:
 
 def config_of(network: str, seed: int, folder: Path) -> Config:
     places = {"data_path": str(folder), "checkpoint_dir": str(folder), "seed": seed}
-    negatives = {} if network == "multvae" else WITHOUT_NEGATIVES
+    negatives = WITHOUT_NEGATIVES if network in SEQUENTIAL else {}
     return Config(NETWORKS[network], NAME, config_dict={**SETTINGS, **negatives, **places})
 
 
@@ -65,12 +67,23 @@ class Lists:
     @torch.no_grad()
     def make(self) -> dict[str, list[str]]:
         self._model.eval()
-        scores = self._model.full_sort_predict(self._question).view(len(self._users), -1)
+        scores = self._scores()
         scores[:, 0] = -torch.inf  # the padding
         for row, seen in zip(scores, self._seen, strict=True):
             row[seen] = -torch.inf
         best = self._dataset.id2token("item_id", scores.topk(LIST_LENGTH).indices.numpy())
         return dict(zip(self._users, best.tolist(), strict=True))
+
+    def _scores(self) -> torch.Tensor:
+        try:
+            scores = self._model.full_sort_predict(self._question)
+        except NotImplementedError:
+            scores = torch.cat([self._pair_scores(user) for user in self._question["user_id"]])
+        return scores.view(len(self._users), -1)
+
+    def _pair_scores(self, user: torch.Tensor) -> torch.Tensor:
+        items = torch.arange(self._dataset.item_num)
+        return self._model.predict(Interaction({"user_id": user.expand(len(items)), "item_id": items}))
 
 
 def histories(data: Path) -> dict[str, list[str]]:
@@ -83,7 +96,9 @@ def histories(data: Path) -> dict[str, list[str]]:
 
 def trained(config: Config, dataset: Any, model: torch.nn.Module, epochs: Epochs) -> Iterator[None]:  # noqa: ANN401
     """Yield after each epoch, with the clock stopped."""
-    loader = get_dataloader(config, "train")(config, dataset, None, shuffle=True)
+    negatives = config["train_neg_sample_args"]["distribution"] != "none"
+    sampler = Sampler("train", dataset).set_phase("train") if negatives else None
+    loader = get_dataloader(config, "train")(config, dataset, sampler, shuffle=True)
     trainer = get_trainer(config["MODEL_TYPE"], config["model"])(config, model)
     for epoch in range(config["epochs"]):
         epochs.start()
