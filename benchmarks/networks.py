@@ -18,25 +18,19 @@ from pathlib import Path
 
 import result
 
+# A script finds its own folder first, and there training.py, which is called as the package is.
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from training.selection import recommended
+
 CONFIGS = Path(__file__).parent.parent / "configs"
 OWN = Path(__file__).parent / "configs"
-ALONE = (
-    "sasrec",
-    "gru4rec",
-    "recurrent_autoencoder",
-    "autoencoder",
-    "multvae",
-    "matrix_factorisation",
-    "two_tower",
-    "simplex",
-)
 PIPELINES = (OWN / "neumf.toml", *(CONFIGS / f"{name}.toml" for name in ("ncf", "target_attention", "blend")))
 WITHOUT_RANKER = '\n[ranker]\nmodel = "none"\n'
 SHOWN = ("NDCG@10", "HR@10")
 
 
 def compared(data: str, seed: int, folder: Path) -> dict[str, dict[str, object]]:
-    files = [*(alone(name, folder) for name in ALONE), *PIPELINES]
+    files = [*(alone(name, folder) for name in recommended()), *PIPELINES]
     configs = [word for path in files for word in ("--config", path)]
     settings = ("ratings.model=bias", "report=false", f"seed={seed}")
     chosen = [word for setting in settings for word in ("--set", setting)]

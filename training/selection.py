@@ -13,15 +13,14 @@ from typing import Any
 
 from engine.bundle import Bundle
 from engine.errors import DataError, TrainingError
+from models import RANKERS, RETRIEVERS
 from training.checkpoint import Checkpoint
 from training.config import TrainingConfig, read_toml
 from training.pipeline import Learned, Pipeline, Say
 from training.preparation import Preparation
 from training.retriever_config import RetrieverConfig
 
-RETRIEVERS = ("sasrec", "gru4rec", "multvae", "matrix_factorisation", "simplex")
 TABLES = ("item_knn", "ease")
-RANKERS = ("ncf", "target_attention")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +116,7 @@ class Selection:
 
     def _alone(self) -> Iterator[tuple[str, TrainingConfig]]:
         no_ranker = self._base.ranker.model_copy(update={"model": "none"})
-        for model in RETRIEVERS:
+        for model in recommended():
             update = {"retriever": recipe(model), "sources": (), "ranker": no_ranker}
             yield model, self._base.model_copy(update=update)
 
@@ -136,7 +135,15 @@ class Selection:
         yield f"{first.label} + {names} + {self._base.ranker.model}", self._base.model_copy(update=update)
 
 
+def recommended() -> tuple[str, ...]:
+    """Return the networks that configs/ has a recipe for as retrievers."""
+    return tuple(model for model in RETRIEVERS if "retriever" in _recipe(model))
+
+
 def recipe(model: str) -> RetrieverConfig:
     """Return how configs/ trains a network."""
-    section: Mapping[str, Any] = read_toml(files("configs").joinpath(f"{model}.toml"))["retriever"]
-    return RetrieverConfig.model_validate(section)
+    return RetrieverConfig.model_validate(_recipe(model)["retriever"])
+
+
+def _recipe(model: str) -> Mapping[str, Any]:
+    return read_toml(files("configs").joinpath(f"{model}.toml"))
