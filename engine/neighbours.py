@@ -27,12 +27,18 @@ class NeighbourTable:
 
     def sums(self, history: Indices) -> tuple[Indices, Floats]:
         """Return the items that neighbour any of a history's items [H], and the summed weight to each."""
+        history = self._items(history)
         met, place = np.unique(self.indices[history].ravel(), return_inverse=True)
         sums = np.bincount(place, self.weights[history].ravel(), minlength=len(met))
         return met.astype(np.int64), sums.astype(np.float32)
 
+    def _items(self, history: Indices) -> Indices:
+        """Return the history without its padding, which weighs nothing but would be looked up like the rest."""
+        return history[history < len(self.indices) - 1]
+
     def _row(self, history: Indices, candidates: Indices) -> Floats:
         # Zeroed memory is only touched where something is looked up, so the cost hardly grows with the catalogue.
+        history = self._items(history)
         place = np.zeros(len(self.indices), dtype=np.int32)
         found = candidates >= 0
         place[candidates[found]] = np.flatnonzero(found) + 1
