@@ -1,11 +1,12 @@
 """How good the answers are: train, recommend through the served path, and score beside the baselines.
 
     python benchmarks/quality.py [--data ml-100k | FOLDER] [--config TOML ...] [--seeds 1 2 3] [--judge PATH/judge.py]
-                                 [--out FOLDER_FOR_BUNDLES]
+                                 [--set KEY=VALUE ...] [--label NAME] [--out FOLDER_FOR_BUNDLES]
 
 Without --config, benchmarks/configs/<name of the data>.toml is used if it is there. With --judge and a folder with a
 given split, an independent scorer reads the prediction files too, and any difference from our own metrics is an error.
-With --out the bundles stay, by their seed, and one that stands already is not trained again.
+With --out the bundles stay, by label and seed, and one that stands already is not trained again. --label, say with
+another --set, keeps a result apart from the one that the data gives its name.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def judged(judge: Path, data: Path, bundle: Path, work: Path, *options: str) -> 
 def one_seed(seed: int, options: argparse.Namespace, configs: list[object]) -> dict[str, dict[str, float]]:
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        bundle = (options.out or work) / f"{Path(options.data).name}-{seed}"
+        bundle = (options.out or work) / f"{options.label}-{seed}"
         if not bundle.exists():
             liverec("train", "--data", options.data, "--out", bundle, *configs, "--set", f"seed={seed}")
         same = ("--data", options.data, "--bundle", bundle, *configs, "--set", f"seed={seed}")
@@ -92,21 +93,26 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--metrics", nargs="+", default=["NDCG@10", "HR@10"])
     parser.add_argument("--judge", type=Path)
+    parser.add_argument("--set", dest="settings", action="append", default=[])
+    parser.add_argument("--label")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     name = Path(options.data).name
     own = CONFIGS / f"{name}.toml"
     chosen = options.config or ([own] if own.exists() else [])
     configs = [word for path in chosen for word in ("--config", path)]
+    configs += [word for setting in options.settings for word in ("--set", setting)]
+    options.label = options.label or name
     runs = [one_seed(seed, options, configs) for seed in options.seeds]
     command = f"python benchmarks/quality.py --data {name} --seeds {' '.join(map(str, options.seeds))}"
+    command += "".join(f" --set {setting}" for setting in options.settings)
     facts = {
         "data": name,
         "config": [path.name for path in chosen],
         "seeds": options.seeds,
         "judged_independently": options.judge is not None,
     }
-    result.write(f"quality-{name}", command, summary(runs, options.metrics), **facts)
+    result.write(f"quality-{options.label}", command, summary(runs, options.metrics), **facts)
 
 
 if __name__ == "__main__":
