@@ -6,6 +6,7 @@ LiverecError
 ├── BundleError            a bundle is missing, damaged or not of this version
 ├── NetworkError           an ONNX network got or gave something of the wrong shape
 ├── TrainingError          a training run cannot go on
+│   └── DivergedError      its loss is no number
 ├── QueryError             a request asks for something outside the allowed values
 ├── ConflictError          an event_id came again with another rating
 ├── UnsupportedError       the bundle lacks what a request needs
@@ -44,6 +45,10 @@ class NetworkError(LiverecError):
 
 class TrainingError(LiverecError):
     """A training run cannot go on."""
+
+
+class DivergedError(TrainingError):
+    """The loss or its gradient is no number."""
 
 
 class QueryError(LiverecError):

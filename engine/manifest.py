@@ -28,7 +28,7 @@ class FileEntry(Section):
 
 
 class DataSection(Section):
-    """What the networks were trained on."""
+    """What the networks of the bundle were trained on: train, or with `refit` train and valid."""
 
     name: str
     protocol: str
@@ -105,7 +105,9 @@ class Manifest(Section):
     item_columns: list[str]
     neighbour_tables: list[str]
     metrics: dict[str, dict[str, float]]
-    """Measured on the validation (and test) events: stage -> metric -> value."""
+    """Measured on the validation (and test) events: stage -> metric -> value; on validation before any refit."""
+    refit: bool = False
+    """Whether the networks have learned the validation events too, once all was chosen."""
     run_digest: str
     """sha256 over the data and the config: a run with the same digest gives the same networks."""
     training_seconds: float = Field(default=0.0, ge=0)

@@ -71,7 +71,7 @@ def train(options: DataOptions, out: Path, *, auto: bool, minutes: float | None)
     if minutes is not None and not auto:
         raise ConfigError("--minutes limits the search of --auto; without it there is nothing to stop")
     if auto:
-        search = Selection(preparation, chosen, console.print, _checkpoints(out))
+        search = Selection(preparation, chosen, console.print, _kept(out, "search"))
         bundle = search.run(out, None if minutes is None else minutes * 60)
     else:
         bundle = _train(preparation, chosen, out)
@@ -80,12 +80,12 @@ def train(options: DataOptions, out: Path, *, auto: bool, minutes: float | None)
 
 
 def _train(preparation: Preparation, config: TrainingConfig, out: Path) -> Bundle:
-    checkpoint = Checkpoint(_checkpoints(out), config.resumable_digest(preparation.fingerprint()))
+    checkpoint = Checkpoint(_kept(out, "checkpoint"), config.resumable_digest(preparation.fingerprint()))
     return Pipeline(preparation, config, console.print).run(out, checkpoint)
 
 
-def _checkpoints(out: Path) -> Path:
-    folder = out.with_name(f"{out.name}.checkpoint")
+def _kept(out: Path, kind: str) -> Path:
+    folder = out.with_name(f"{out.name}.{kind}")
     if folder.exists():
         console.print(f"going on from {folder}")
     return folder

@@ -58,6 +58,8 @@ class TrainedStages:
     curve: list[CurvePoint]
     seconds: float
     run_digest: str
+    refitted: bool = False
+    """Whether encoders, ratings and statistics are of train and valid."""
     attachments: Mapping[str, bytes] = field(default_factory=dict)
 
 
@@ -150,6 +152,7 @@ class Assembly:
             item_columns=sorted(statistics.columns),
             neighbour_tables=sorted(self._neighbours()),
             metrics=stages.metrics,
+            refit=stages.refitted,
             run_digest=stages.run_digest,
             training_seconds=round(stages.seconds, 1),
             files={},
@@ -190,7 +193,7 @@ class Assembly:
         )
 
     def _data(self) -> DataSection:
-        train = self._preparation.split.train
+        train = self._preparation.known if self._stages.refitted else self._preparation.split.train
         return DataSection(
             name=self._preparation.name,
             protocol=self._preparation.split.protocol,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -24,29 +25,31 @@ USERS_AT_ONCE = 256
 Floats = npt.NDArray[np.float32]
 Lists = list[list[str]]
 Scores = Callable[[list[npt.NDArray[np.int64]]], Floats]
+Count = Callable[[Interactions], Scores]
 
 
 def baseline_lists(preparation: Preparation, test: Evaluation, config: TrainingConfig) -> dict[str, Lists]:
     """Return the lists of each baseline for the test users; what can be tuned is tuned on validation.
 
-    Where the catalogue is too large for it, EASE (Steck, 2019; with its full weights) is left out and nothing is tuned.
+    With `refit` they are then counted again on train and valid, as the networks are that stand beside them. Where the
+    catalogue is too large for it, EASE (Steck, 2019; with its full weights) is left out and nothing is tuned.
     """
-    split, vocabulary, metric = preparation.split, preparation.vocabulary, config.metric
+    split, vocabulary = preparation.split, preparation.vocabulary
     valid = Evaluation.of(split.train, split.valid, config.validation_users, config.seed)
-    interactions = Interactions.of(split.train, vocabulary, preparation.window)
+    train = Interactions.of(split.train, vocabulary, preparation.window)
+    known = Interactions.of(preparation.known, vocabulary, preparation.window) if config.refit else train
     few = len(vocabulary) <= config.neighbours.ease_up_to
-    knn = (_neighbours(interactions, NeighboursConfig(most=most)) for most in (KNN_MOST if few else KNN_MOST[:1]))
     popularity, item_knn, ease = NAMES
-    lists = {
-        popularity: _lists(test, _popularity(interactions), vocabulary),
-        item_knn: _lists(test, _best(knn, valid, vocabulary, metric), vocabulary),
+    tried: dict[str, Sequence[Count]] = {
+        popularity: [_popularity],
+        item_knn: [partial(_neighbours, most=most) for most in (KNN_MOST if few else KNN_MOST[:1])],
     }
     if few:
         # Each value costs an inverse of all items: on a large catalogue fewer are tried.
-        tried = EASE_REGULARISATIONS if len(vocabulary) <= EASE_SEARCH_UP_TO else EASE_REGULARISATIONS[2:4]
-        solved = (_ease(interactions, regularisation) for regularisation in tried)
-        lists[ease] = _lists(test, _best(solved, valid, vocabulary, metric), vocabulary)
-    return lists
+        values = EASE_REGULARISATIONS if len(vocabulary) <= EASE_SEARCH_UP_TO else EASE_REGULARISATIONS[2:4]
+        tried[ease] = [partial(_ease, regularisation=value) for value in values]
+    best = {name: _best(counts, train, valid, config.metric) for name, counts in tried.items()}
+    return {name: _lists(test, count(known), vocabulary) for name, count in best.items()}
 
 
 def _popularity(interactions: Interactions) -> Scores:
@@ -59,9 +62,9 @@ def _ease(interactions: Interactions, regularisation: float) -> Scores:
     return lambda seen: np.stack([weights[items].sum(axis=0) for items in seen])
 
 
-def _neighbours(interactions: Interactions, rules: NeighboursConfig) -> Scores:
+def _neighbours(interactions: Interactions, most: int) -> Scores:
     count = len(interactions.vocabulary)
-    table = knn_neighbours(interactions.columns, count, rules)
+    table = knn_neighbours(interactions.columns, count, NeighboursConfig(most=most))
 
     def scores(seen: list[npt.NDArray[np.int64]]) -> Floats:
         met = [(table.indices[items].ravel(), table.weights[items].ravel()) for items in seen]
@@ -70,15 +73,13 @@ def _neighbours(interactions: Interactions, rules: NeighboursConfig) -> Scores:
     return scores
 
 
-def _best(tried: Iterable[Scores], valid: Evaluation, vocabulary: Vocabulary, metric: str) -> Scores:
-    """Return the one with the highest metric; no more than two are in memory at once."""
-    best: tuple[float, Scores] | None = None
-    for scores in tried:
-        found = ranking_metrics(_lists(valid, scores, vocabulary), valid.wanted).get(metric, 0.0)
-        if best is None or found > best[0]:
-            best = (found, scores)
-    assert best is not None  # noqa: S101 (something is always tried)
-    return best[1]
+def _best(tried: Sequence[Count], train: Interactions, valid: Evaluation, metric: str) -> Count:
+    """Return the one whose scores have the highest metric."""
+    if len(tried) == 1:
+        return tried[0]
+    lists = (_lists(valid, count(train), train.vocabulary) for count in tried)
+    found = [ranking_metrics(each, valid.wanted).get(metric, 0.0) for each in lists]
+    return tried[int(np.argmax(found))]
 
 
 def _lists(evaluation: Evaluation, scores: Scores, vocabulary: Vocabulary) -> Lists:

@@ -136,8 +136,8 @@ class _Ledger:
 def clean(events: pl.LazyFrame, rules: CleaningRules) -> tuple[pl.DataFrame, CleaningReport]:
     """Apply `STEPS` in their order to a canonical event frame; the result is sorted by (user_id, timestamp, row).
 
-    Clean data come back unchanged. Raises DataError if a canonical column is missing, or if a random order is asked for
-    events that have a time.
+    Clean data come back unchanged, but for their `row` with a random order. Raises DataError if a canonical column is
+    missing, or if a random order is asked for events that have a time.
     """
     missing = [name for name in COLUMNS if name not in events.collect_schema()]
     if missing:

@@ -12,7 +12,6 @@ from training.negatives import NegativeSampler
 from training.objectives import Examples
 from training.retriever_config import RetrieverConfig
 
-FULL_SOFTMAX_UP_TO = 20_000
 RATING_STEPS = 20
 
 

@@ -33,7 +33,8 @@ def ease_neighbours(columns: HistoryColumns, item_count: int, most: int, regular
     most = min(most, item_count)
     indices, weights = [], []
     for rows in _ease_rows(columns, item_count, regularisation):
-        strongest = np.argpartition(-np.abs(rows), most - 1, axis=1)[:, :most]
+        # A copy, for a slice would keep the whole of the rows in memory.
+        strongest = np.argpartition(-np.abs(rows), most - 1, axis=1)[:, :most].astype(np.int32)
         indices.append(strongest)
         weights.append(np.take_along_axis(rows, strongest, axis=1))
     return _padded(np.concatenate(indices), np.concatenate(weights), item_count)

@@ -15,8 +15,8 @@ class NeighboursConfig(Section):
     ease_regularisation: float = Field(default=200.0, gt=0)
     """Lambda of EASE."""
     ease_up_to: int = Field(default=15_000, ge=1)
-    """There is no EASE where users and items both are more: it inverts a matrix as wide as the fewer of them (30,000:
-    7 GB and minutes)."""
+    """There is no EASE where users and items both are more, or items ten times as many: it inverts a matrix as wide as
+    the fewer of them (30,000: 7 GB and minutes)."""
     cooccurrence_reach: int = Field(default=5, ge=1, le=100)
     """How many events apart two items may stand to count as seen together."""
     knn_shrinkage: float = Field(default=10.0, ge=0)

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
-from engine.errors import TrainingError
+from engine.errors import DivergedError
 from training.stage_config import StageConfig
 
 FINAL_SHARE = 0.1
@@ -45,7 +45,7 @@ class AveragedOptimiser(Generic[NetworkT]):
         return self._peak * warm * (FINAL_SHARE + (1 - FINAL_SHARE) * cosine)
 
     def step(self, loss: Tensor) -> float:
-        """Take one step down the loss and return it; raises TrainingError if it is no number."""
+        """Take one step down the loss and return it; raises DivergedError if it is no number."""
         value = float(loss.detach())
         self._check("loss", value)
         for group in self._optimiser.param_groups:
@@ -76,7 +76,7 @@ class AveragedOptimiser(Generic[NetworkT]):
 
     def _check(self, name: str, value: float) -> None:
         if not math.isfinite(value):
-            raise TrainingError(
+            raise DivergedError(
                 f"the {name} is {value} at step {self.step_count}, with learning rate {self.learning_rate:.2g}: it has"
                 " diverged; lower learning_rate and train again, it goes on from the last saved epoch"
             )

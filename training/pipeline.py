@@ -40,6 +40,9 @@ from training.retriever_training import RetrieverTraining, Validate
 from training.torch_stages import TorchRanker, torch_source
 
 Say = Callable[[str], None]
+REFIT = ", refit"
+# Its weights are cut row by row, so items may be more than what is inverted, but each costs a row of all.
+EASE_ITEMS = 10
 Encoders = Mapping[str, UserEncoder]
 
 
@@ -74,11 +77,14 @@ class Pipeline:
         self._digest = config.digest(preparation.fingerprint())
         split = preparation.split
         self._interactions = Interactions.of(split.train, preparation.vocabulary, preparation.window)
-        smaller = min(len(preparation.vocabulary), len(self._interactions.user_ids))
-        self.config = _within_reach(config, smaller, say)
+        # Made before anything is trained, for what is wrong with the events of valid.
+        self._known = Interactions.of(preparation.known, preparation.vocabulary, preparation.window)
+        self.config = _within_reach(config, len(preparation.vocabulary), len(self._known.user_ids), say)
+        for each in self.config.networks:
+            each.loss_over(len(preparation.vocabulary))
         _check_ratings(config, self._interactions, preparation.name)
         self._evaluation = Evaluation.of(split.train, split.valid, config.validation_users, config.seed)
-        self._seconds = 0.0
+        self.seconds = 0.0
         self._curve: list[CurvePoint] = []
         self._metrics: dict[str, dict[str, float]] = {}
 
@@ -111,7 +117,7 @@ class Pipeline:
         ranker = self._train_ranker(lesson, recommender, checkpoint) if lesson is not None else None
         if ranker is not None:
             served = self._metrics["valid reranked"]
-        self._seconds += time.perf_counter() - started
+        self.seconds += time.perf_counter() - started
         return Learned(statistics, sources, starts, ranker, served)
 
     def finish(self, learned: Learned, checkpoint: Checkpoint | None = None) -> TrainedStages:
@@ -120,12 +126,13 @@ class Pipeline:
         ratings = self._train_ratings(learned.statistics, checkpoint)
         encoders: Encoders = {name: each.network for name, each in learned.sources.items()}
         statistics = learned.statistics
-        if self.config.refit:
+        refits = self.config.refit and bool(len(self._preparation.split.valid))
+        if refits:
             encoders, statistics = self._refitted(learned, checkpoint)
-        seconds = self._seconds + time.perf_counter() - started
+        seconds = self.seconds + time.perf_counter() - started
         seconds += checkpoint.resumed_seconds if checkpoint is not None else 0.0
         return TrainedStages(
-            statistics, encoders, learned.ranker, ratings, self._metrics, self._curve, seconds, self._digest
+            statistics, encoders, learned.ranker, ratings, self._metrics, self._curve, seconds, self._digest, refits
         )
 
     def _can_teach(self) -> bool:
@@ -175,12 +182,10 @@ class Pipeline:
 
         Each starts where the chosen one did, so that the ranker finds the vectors that it knows.
         """
-        preparation = self._preparation
-        known = Interactions.of(preparation.known, preparation.vocabulary, preparation.window)
-        encoders = {}
+        known, encoders = self._known, {}
         for each in self.config.networks:
             start = learned.starts.get(each.source_name)
-            stage = self._stage(f"{each.source_name}, refit", checkpoint)
+            stage = self._stage(f"{each.source_name}{REFIT}", checkpoint)
             training, epochs = self._training(each, known), learned.sources[each.source_name].epochs
             trained = training.run(known.columns, None, each.epochs, stage, start, epochs)
             encoders[each.source_name] = trained.network
@@ -227,7 +232,9 @@ class Pipeline:
         return trained
 
     def _stage(self, name: str, checkpoint: Checkpoint | None, metric: str = "") -> Stage:
-        return Stage(name, metric or self.config.metric, Randomness(self.config.seed, name), checkpoint, self._watch)
+        # Trained again, a network begins with the very draws of the one that was chosen.
+        randomness = Randomness(self.config.seed, name.removesuffix(REFIT))
+        return Stage(name, metric or self.config.metric, randomness, checkpoint, self._watch)
 
     def _training(self, config: RetrieverConfig, known: Interactions | None = None) -> RetrieverTraining:
         interactions, preparation = known or self._interactions, self._preparation
@@ -269,21 +276,21 @@ def _check_ratings(config: TrainingConfig, interactions: Interactions, name: str
         raise ConfigError(f"ratings.model = {config.ratings.model!r}: {name} has no ratings to learn from")
 
 
-def _within_reach(config: TrainingConfig, smaller: int, say: Say) -> TrainingConfig:
-    """Leave EASE out of the features and sources where both users and items, `smaller` or more, are too many for it."""
+def _within_reach(config: TrainingConfig, items: int, users: int, say: Say) -> TrainingConfig:
+    """Leave EASE out of the features and sources where items, or users and items, are too many for it."""
     most = config.neighbours.ease_up_to
-    if smaller <= most:
+    if min(items, users) <= most and items <= EASE_ITEMS * most:
         return config
     if config.retriever.model == "ease":
         raise ConfigError(
-            f"retriever.model = 'ease': {smaller:,} users or items are too many (neighbours.ease_up_to = {most:,})"
+            f"retriever.model = 'ease': {items:,} items and {users:,} users are too many (ease_up_to = {most:,})"
         )
     read = config.ranker.features if config.ranker.model != "none" else ()
     dropped = [name for name in read if name.startswith("ease")]
     kept: Sequence[RetrieverConfig] = [each for each in config.sources if each.model != "ease"]
     if not dropped and len(kept) == len(config.sources):
         return config
-    say(f"{smaller:,} users or items are too many for EASE (neighbours.ease_up_to = {most:,})")
+    say(f"{items:,} items and {users:,} users are too many for EASE (neighbours.ease_up_to = {most:,})")
     features = tuple(name for name in config.ranker.features if name not in dropped)
     ranker = config.ranker.model_copy(update={"features": features})
     return config.model_copy(update={"ranker": ranker, "sources": tuple(kept)})

@@ -7,11 +7,13 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 from torch import nn
 
+from engine.errors import ConfigError
 from engine.features import TABLES
 from models import RETRIEVERS, SequenceEncoder
 from training.stage_config import StageConfig, check_network
 
 POPULARITY = "popularity"
+FULL_SOFTMAX_UP_TO = 20_000
 SAMPLED = ("sampled_softmax", "bpr", "bce", "gbce", "ccl")
 UNIT_LENGTH_LOSSES = ("ccl", "bpr", "mse")
 MaskRate = Annotated[float, Field(ge=0, lt=1)]
@@ -82,6 +84,21 @@ class RetrieverConfig(StageConfig):
         """The name that answers and features show; an item-to-item table goes by its model's name."""
         return self.name or self.model
 
+    def loss_over(self, item_count: int) -> str:
+        """Return the loss over so many items, "auto" being resolved; raises ConfigError on what does not go with it."""
+        if self.loss != "auto":
+            return self.loss
+        if bool(getattr(self._made(), "unit_length", False)):
+            return "ccl"
+        if item_count > FULL_SOFTMAX_UP_TO:
+            return "sampled_softmax"
+        if self.hard_pool > 1:
+            raise ConfigError(
+                f"{self.source_name}: hard_pool is for sampled losses, and over {item_count:,} items the loss is"
+                " softmax; set loss = 'sampled_softmax'"
+            )
+        return "softmax"
+
     @field_validator("mask_rate")
     @classmethod
     def _ascends(cls, rate: float | tuple[float, float]) -> float | tuple[float, float]:
@@ -97,10 +114,12 @@ class RetrieverConfig(StageConfig):
         self._check_network()
         return self
 
+    def _made(self) -> nn.Module:
+        counted = f" and {[*TABLES, POPULARITY]}"
+        return check_network("retriever", self.model, self.network, RETRIEVERS, {"item_count"}, counted)
+
     def _check_network(self) -> None:
-        network = check_network(
-            "retriever", self.model, self.network, RETRIEVERS, {"item_count"}, f" and {[*TABLES, POPULARITY]}"
-        )
+        network = self._made()
         self._check_objective(network)
         self._check_loss(network)
 

@@ -12,11 +12,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from engine.errors import ConfigError, DataError
+from engine.errors import DataError
 from engine.window import HistoryColumns, HistoryWindow, IndexBatch
 from models import RETRIEVERS, UserEncoder
 from training.config import TrainingConfig
-from training.criterion import FULL_SOFTMAX_UP_TO, Criterion
+from training.criterion import Criterion
 from training.facts import facts_of
 from training.fit import Stage, TrainedStage, fit
 from training.interactions import Interactions
@@ -68,7 +68,8 @@ class RetrieverTraining:
             )
         share = self._config.continued_rate if start is not None else 1.0
         optimiser = AveragedOptimiser(network, self._config, steps * epochs, share)
-        criterion = self._criterion(network)
+        loss = self._config.loss_over(len(self._interactions.vocabulary))
+        criterion = Criterion(self._config, loss, self._interactions, self._training.device)
         return fit(
             stage,
             self._config,
@@ -84,18 +85,6 @@ class RetrieverTraining:
         if "facts" in inspect.signature(made).parameters:
             given["facts"] = facts_of(self._interactions, self._metadata)
         return made(len(self._interactions.vocabulary), **given).to(self._training.device)
-
-    def _criterion(self, network: UserEncoder) -> Criterion:
-        loss = self._config.loss
-        if loss == "auto":
-            full = len(self._interactions.vocabulary) <= FULL_SOFTMAX_UP_TO
-            loss = "ccl" if network.unit_length else "softmax" if full else "sampled_softmax"
-            if loss == "softmax" and self._config.hard_pool > 1:
-                raise ConfigError(
-                    f"{self._config.source_name}: hard_pool is for sampled losses, and over"
-                    f" {len(self._interactions.vocabulary):,} items the loss is softmax; set loss = 'sampled_softmax'"
-                )
-        return Criterion(self._config, loss, self._interactions, self._training.device)
 
     def _epoch(
         self,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.bundle import Bundle
-from engine.errors import DataError, TrainingError
+from engine.errors import DataError, DivergedError, TrainingError
 from models import RANKERS, RETRIEVERS
 from training.checkpoint import Checkpoint
 from training.config import TrainingConfig, read_toml
@@ -25,18 +24,21 @@ TABLES = ("item_knn", "ease")
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One config that was tried: what it learned, what validation measured of that, and where it was kept."""
+    """One config that was tried, and the validation metric of the lists that it would serve."""
 
     label: str
     config: TrainingConfig
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """The best trial so far, with all that is needed to finish it; of the others nothing stays in memory."""
+
+    trial: Trial
     pipeline: Pipeline
     learned: Learned
     checkpoint: Checkpoint | None
-
-    @property
-    def score(self) -> float:
-        """The validation metric of the lists that would be served."""
-        return self.learned.served[self.config.metric]
 
 
 class Selection:
@@ -54,7 +56,11 @@ class Selection:
         self._base = base
         self._say = say
         self._checkpoints = checkpoints
+        self._data = preparation.fingerprint()
+        # It is for the whole of the search that a folder must be of this data and this config.
+        self._folder = Checkpoint(checkpoints, base.resumable_digest(self._data)) if checkpoints else None
         self._tried: list[dict[str, Any]] = []
+        self._kept: _Kept | None = None
 
     def run(self, folder: Path, seconds: float | None = None) -> Bundle:
         """Train the best config to its end and publish it. After `seconds` only the first trial of a kind is begun.
@@ -65,21 +71,19 @@ class Selection:
         tried = {"selection.json": json.dumps(self._tried, indent=1).encode()}
         stages = replace(best.pipeline.finish(best.learned, best.checkpoint), attachments=tried)
         bundle = best.pipeline.publish(stages, folder)
-        if self._checkpoints is not None:
-            shutil.rmtree(self._checkpoints, ignore_errors=True)
+        if self._folder is not None:
+            self._folder.remove()
         return bundle
 
-    def best(self, seconds: float | None = None) -> Trial:
-        """Return the trial that validation prefers."""
+    def best(self, seconds: float | None = None) -> _Kept:
+        """Return what validation prefers."""
         ends = time.monotonic() + seconds if seconds is not None else float("inf")
         alone = self._trials(self._alone(), ends)
-        if not alone:
+        self._trials(self._ranked(sorted(alone, key=lambda trial: -trial.score)), ends)
+        if self._kept is None:
             raise TrainingError("no retriever could be trained; see above why, and lower their learning rates")
-        kept = sorted(alone, key=lambda trial: -trial.score)
-        finalists = kept[:1] + self._trials(self._ranked(kept), ends)
-        best = max(finalists, key=lambda trial: trial.score)
-        self._say(f"chosen by validation: {best.label}")
-        return best
+        self._say(f"chosen by validation: {self._kept.trial.label}")
+        return self._kept
 
     def report(self) -> list[dict[str, Any]]:
         """Return what was tried: label, validation score, seconds; or the error that ended it."""
@@ -93,26 +97,28 @@ class Selection:
                 continue
             try:
                 trials.append(self._try(label, config))
-            except TrainingError as error:
+            except DivergedError as error:
                 # One that diverges is no candidate; the others are.
                 self._tried.append({"label": label, "error": str(error)})
                 self._say(f"{label} cannot be trained: {error}")
         return trials
 
     def _try(self, label: str, config: TrainingConfig) -> Trial:
-        started = time.monotonic()
         checkpoint = self._checkpoint(label, config)
         pipeline = Pipeline(self._preparation, config, self._say)
-        trial = Trial(label, config, pipeline, pipeline.learn(checkpoint), checkpoint)
-        seconds = time.monotonic() - started
+        learned = pipeline.learn(checkpoint)
+        trial = Trial(label, config, learned.served[config.metric])
+        seconds = pipeline.seconds + (checkpoint.resumed_seconds if checkpoint is not None else 0.0)
         self._tried.append({"label": label, "score": trial.score, "seconds": round(seconds, 1)})
         self._say(f"{label}: validation {config.metric} {trial.score:.4f} after {seconds:.0f} s")
+        if self._kept is None or trial.score > self._kept.trial.score:
+            self._kept = _Kept(trial, pipeline, learned, checkpoint)
         return trial
 
     def _checkpoint(self, label: str, config: TrainingConfig) -> Checkpoint | None:
         if self._checkpoints is None:
             return None
-        return Checkpoint(self._checkpoints / label, config.resumable_digest(self._preparation.fingerprint()))
+        return Checkpoint(self._checkpoints / label, config.resumable_digest(self._data))
 
     def _alone(self) -> Iterator[tuple[str, TrainingConfig]]:
         no_ranker = self._base.ranker.model_copy(update={"model": "none"})
@@ -121,7 +127,7 @@ class Selection:
             yield model, self._base.model_copy(update=update)
 
     def _ranked(self, retrievers: list[Trial]) -> Iterator[tuple[str, TrainingConfig]]:
-        if self._base.ranker.model == "none":
+        if self._base.ranker.model == "none" or not retrievers:
             return
         first, *others = retrievers
         blended = tuple(other.config.retriever for other in others[:1])

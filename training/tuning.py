@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -12,7 +12,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
-from engine.errors import ConfigError, DataError, TrainingError
+from engine.errors import ConfigError, DataError, DivergedError, TrainingError
 from training.config import TrainingConfig, load_config
 from training.dataset import Dataset
 from training.pipeline import Pipeline, Say
@@ -30,9 +30,9 @@ class Range(Section):
     log: bool = False
 
     @property
-    def example(self) -> int | float:
-        """One of the values."""
-        return self.low
+    def examples(self) -> Sequence[int | float]:
+        """Some of the values."""
+        return (self.low, self.high)
 
     @model_validator(mode="after")
     def _is_a_range(self) -> Self:
@@ -53,9 +53,9 @@ class Choices(Section):
     choices: Annotated[list[bool | int | float | str], Field(min_length=1)]
 
     @property
-    def example(self) -> bool | int | float | str:
-        """One of the values."""
-        return self.choices[0]
+    def examples(self) -> Sequence[bool | int | float | str]:
+        """The values."""
+        return self.choices
 
     def suggest(self, trial: optuna.Trial, key: str) -> bool | int | float | str | None:
         """Draw a value."""
@@ -109,9 +109,9 @@ class Tuning:
         # With the same seed again, a search that goes on would repeat the draws that it began with.
         seed = self._base.seed + len(study.trials)
         study.sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTUP_TRIALS)
-        study.optimize(self._objective(say), n_trials=trials, timeout=seconds, catch=(TrainingError,))
+        study.optimize(self._objective(say), n_trials=trials, timeout=seconds, catch=(DivergedError,))
         if not study.get_trials(states=[optuna.trial.TrialState.COMPLETE]):
-            raise TrainingError("no trial was finished; give more time, or smaller learning rates")
+            raise TrainingError("no trial was finished; give more time, lower learning rates, or values that fit")
         return study
 
     def best_config(self, study: optuna.Study) -> TrainingConfig:
@@ -120,7 +120,8 @@ class Tuning:
 
     def _check(self, study: optuna.Study) -> None:
         """A journal goes on only with the data, the config and the space that it was begun with; keys must be known."""
-        self._config({key: each.example for key, each in self._space.items()})
+        for key, each in self._space.items():
+            self._check_key(key, each.examples)
         preparation = Preparation.of(self._dataset, self._base)
         if not len(preparation.split.valid):
             raise DataError(f"{preparation.name} has no validation events to search by; split it")
@@ -135,17 +136,27 @@ class Tuning:
         for name, value in begun.items():
             study.set_user_attr(name, value)
 
+    def _check_key(self, key: str, examples: Sequence[Any]) -> None:
+        """Raise ConfigError if the key can have none of the values, as one that does not exist."""
+        errors = []
+        for value in examples:
+            try:
+                self._config({key: value})
+            except ConfigError as error:
+                errors.append(error)
+        if len(errors) == len(examples):
+            raise errors[-1]
+
     def _objective(self, say: Say) -> Callable[[optuna.Trial], float]:
         def objective(trial: optuna.Trial) -> float:
             try:
                 config = self._config({key: each.suggest(trial, key) for key, each in self._space.items()})
+                pipeline = Pipeline(Preparation.of(self._dataset, config), config, say, _Watch(trial, config))
             except ConfigError as error:
                 # What each key may be can be impossible together, as a width that heads do not divide.
                 say(f"trial {trial.number} is left out: {error}")
                 raise optuna.TrialPruned from error
-            watch = _Watch(trial, config)
-            learned = Pipeline(Preparation.of(self._dataset, config), config, say, watch).learn()
-            score = learned.served[config.metric]
+            score = pipeline.learn().served[config.metric]
             say(f"trial {trial.number}: {config.metric} {score:.4f} with {trial.params}")
             return score
 

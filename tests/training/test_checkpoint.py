@@ -29,6 +29,7 @@ from training.retriever_config import RetrieverConfig
 from training.retriever_training import RetrieverTraining
 
 SMALL = {
+    "refit": True,
     "threads": 1,
     "window": {"max_length": 6},
     "retriever": {

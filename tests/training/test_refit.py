@@ -10,11 +10,14 @@ import pytest
 from tiny import TINY
 from worlds import SCHEMA
 
+from engine.errors import DataError
 from engine.events import Event, History
 from engine.recommender import Query
 from training.assembly import Assembly, TrainedStages
+from training.baselines import baseline_lists
 from training.config import TrainingConfig
 from training.dataset import Dataset
+from training.evaluation import Evaluation
 from training.pipeline import Pipeline
 from training.preparation import Preparation
 
@@ -82,6 +85,51 @@ def test_ratings_are_refitted_too(orientation: str) -> None:
     assert again.ratings is not None
     before, after = (each.ratings.network.item_vectors().detach().numpy() for each in (once, again))
     assert not np.allclose(before, after)
+
+
+def test_a_bundle_says_that_it_is_refitted() -> None:
+    once, again = (Assembly(*trained(refit=refit)).bundle().manifest for refit in (False, True))
+    assert (once.refit, once.data.events, once.data.users) == (False, 330, 60)
+    assert (again.refit, again.data.events, again.data.users) == (True, 360, 60)
+    assert again.metrics["valid retrieved"] == once.metrics["valid retrieved"]
+
+
+def test_without_a_ranker_the_network_begins_as_the_chosen_one_did() -> None:
+    _, _, stages = trained(refit=True)
+    first = {point.stage: point for point in stages.curve if point.epoch == 1}
+    # Thirty events more of 330 change the loss of the first epoch a little; another beginning changes it a lot.
+    assert first["sasrec, refit"].loss == pytest.approx(first["sasrec"].loss, rel=0.05)
+
+
+def test_what_is_wrong_with_valid_is_said_before_any_training() -> None:
+    dataset = farewell()
+    bought = dataset.parts["valid"].with_columns(kind=pl.lit("purchase"), value=pl.lit(None, pl.Float64))
+    config = TrainingConfig.model_validate(TINY | CHANGES | {"refit": True})
+    preparation = Preparation.of(Dataset("t", dataset.parts | {"valid": bought}, None), config)
+    with pytest.raises(DataError, match="event kind 'purchase' has no weight"):
+        Pipeline(preparation, config, print)
+
+
+def test_without_validation_events_there_is_nothing_to_refit_on() -> None:
+    config = TrainingConfig.model_validate(TINY | CHANGES | {"refit": True})
+    parts = farewell().parts | {"valid": farewell().parts["valid"].filter(pl.lit(value=False))}
+    preparation = Preparation.of(Dataset("t", parts, None), config)
+    stages = Pipeline(preparation, config, print).train()
+    assert not stages.refitted
+    assert {point.stage for point in stages.curve} == {"sasrec"}
+
+
+def test_baselines_are_counted_again_too() -> None:
+    test = [("new", name, "rating", 3.0, 1_000.0 * step, step) for step, name in enumerate(("act 1", "act 2"))]
+    parts = farewell().parts | {"test": pl.DataFrame(test, SCHEMA, orient="row").lazy()}
+    found = []
+    for refit in (False, True):
+        config = TrainingConfig.model_validate(TINY | CHANGES | {"refit": refit})
+        preparation = Preparation.of(Dataset("t", parts, None), config)
+        lists = baseline_lists(preparation, Evaluation.of(preparation.known, preparation.split.test), config)
+        found.append(lists["popularity"][0].index("encore"))
+    # In train half of the users met it, with valid all of them.
+    assert found[1] < found[0]
 
 
 def test_counts_are_made_again() -> None:

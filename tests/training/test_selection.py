@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 import torch
 from torch import nn
 from worlds import markov_chain
 
-from engine.errors import DataError, TrainingError
+from engine.errors import ConfigError, DataError, DivergedError, TrainingError
 from models import RETRIEVERS
 from training import selection
 from training.checkpoint import Checkpoint
@@ -60,13 +61,13 @@ def test_a_retriever_that_diverges_is_passed_over(
 
     def diverging(self: Pipeline, checkpoint: Checkpoint | None = None) -> Learned:
         if self.config.retriever.model == "multvae":
-            raise TrainingError("the loss is nan at step 3")
+            raise DivergedError("the loss is nan at step 3")
         return learn(self, checkpoint)
 
     monkeypatch.setattr(Pipeline, "learn", diverging)
     said: list[str] = []
     found = Selection(tiny_preparation, tiny_config, said.append)
-    assert found.best().config.retriever.model == "sasrec"
+    assert found.best().trial.config.retriever.model == "sasrec"
     assert found.report()[1] == {"label": "multvae", "error": "the loss is nan at step 3"}
     assert "multvae cannot be trained: the loss is nan at step 3" in said
     monkeypatch.setattr(selection, "recommended", lambda: ("multvae",))
@@ -88,17 +89,44 @@ def test_a_search_that_was_stopped_goes_on(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(AveragedOptimiser, "step", counted)
+    uninterrupted = Selection(tiny_preparation, tiny_config, print)
+    wanted = uninterrupted.run(tmp_path / "a")
+    steps.clear()
     with monkeypatch.context() as patch:
         patch.setattr(RatingPipeline, "run", stopped)
         with pytest.raises(KeyboardInterrupt):
             Selection(tiny_preparation, tiny_config, print, tmp_path / "c").run(tmp_path / "b")
     taken = len(steps)
     steps.clear()
-    bundle = Selection(tiny_preparation, tiny_config, print, tmp_path / "c").run(tmp_path / "b")
+    search = Selection(tiny_preparation, tiny_config, print, tmp_path / "c")
+    bundle = search.run(tmp_path / "b")
     # Only a stage that early stopping ended has epochs to do again.
     assert len(steps) < taken / 2
-    assert bundle.manifest.training_seconds > 0
+    assert [row["score"] for row in search.report()] == [row["score"] for row in uninterrupted.report()]
+    assert bundle.manifest.run_digest == wanted.manifest.run_digest
+    np.testing.assert_array_equal(bundle.encoded["sasrec"].vectors.outputs, wanted.encoded["sasrec"].vectors.outputs)
     assert not (tmp_path / "c").exists()
+
+
+@pytest.mark.usefixtures("two")
+def test_the_folder_of_another_search_is_refused_as_a_whole(
+    tiny_preparation: Preparation, tiny_config: TrainingConfig, tmp_path: Path
+) -> None:
+    Selection(tiny_preparation, tiny_config, print, tmp_path / "c")
+    with pytest.raises(ConfigError, match=r"/c is of other data or another config"):
+        Selection(tiny_preparation, tiny_config.model_copy(update={"seed": 9}), print, tmp_path / "c")
+
+
+@pytest.mark.usefixtures("two")
+def test_a_full_disk_ends_the_search(
+    tiny_preparation: Preparation, tiny_config: TrainingConfig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def full(*_: object) -> None:
+        raise TrainingError("c.pt cannot be written; free some disk space")
+
+    monkeypatch.setattr(Checkpoint, "save", full)
+    with pytest.raises(TrainingError, match="free some disk space"):
+        Selection(tiny_preparation, tiny_config, print, tmp_path / "c").best()
 
 
 @pytest.mark.usefixtures("two")

@@ -52,13 +52,28 @@ def test_the_seed_makes_it_repeatable(base: Path, tmp_path: Path) -> None:
 
 
 def test_a_draw_that_cannot_be_is_left_out(base: Path, tmp_path: Path) -> None:
-    space = {"retriever.network.width": Choices(choices=[16, 17])}
+    space = {"retriever.network.width": Choices(choices=[17, 16])}
     said: list[str] = []
     study = Tuning(RING, [base], {}, space).run(tmp_path / "journal.log", 6, None, said.append)
     states = {trial.params["retriever.network.width"]: trial.state.name for trial in study.trials}
     assert states == {16: "COMPLETE", 17: "PRUNED"}
     assert any("is left out" in line and "17" in line for line in said)
     assert Tuning(RING, [base], {}, space).best_config(study).retriever.network["width"] == 16
+
+
+def test_values_of_which_none_can_be_are_refused(base: Path, tmp_path: Path) -> None:
+    space = {"retriever.network.width": Choices(choices=[17, 19])}
+    with pytest.raises(ConfigError, match="width"):
+        Tuning(RING, [base], {}, space).run(tmp_path / "journal.log", 1, None, print)
+
+
+def test_a_draw_that_does_not_suit_the_data_is_left_out(base: Path, tmp_path: Path) -> None:
+    space = {"retriever.hard_pool": Choices(choices=[1, 4])}
+    study = Tuning(RING, [base], {}, space).run(tmp_path / "journal.log", 6, None, print)
+    assert {trial.params["retriever.hard_pool"]: trial.state.name for trial in study.trials} == {
+        1: "COMPLETE",
+        4: "PRUNED",
+    }
 
 
 def test_a_journal_of_another_config_is_refused(base: Path, tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def training_particulars(run: Run) -> Particulars:
         *[("Further source", _source(each)) for each in others],
         ("Ranker", _ranker(manifest.ranker)),
         *[("Rating predictor", each) for each in _rating_predictor(manifest.ratings)],
-        *([("Refit", "trained and counted again on train and valid, once all was chosen")] if run.config.refit else []),
+        *([("Refit", "trained and counted again, on train and valid")] if run.manifest.refit else []),
         ("Seed", str(manifest.seed)),
         ("Training took", duration(manifest.training_seconds)),
         ("Finished", f"{datetime.fromisoformat(manifest.created_at):%Y-%m-%d %H:%M} UTC"),
