@@ -67,9 +67,8 @@ def main() -> None:
         rows = compared(options.data, options.seed, folder)
         result.RESULTS.mkdir(exist_ok=True)
         shutil.copy(folder / "comparison.png", result.RESULTS / f"networks-{name}.png")
-    command = f"python benchmarks/networks.py --data {name} --seed {options.seed}"
     shown = {label: summary(row) for label, row in rows.items()}
-    result.write(f"networks-{name}", command, shown, data=name, seed=options.seed)
+    result.write(f"networks-{name}", result.command(), shown, data=name, seed=options.seed)
 
 
 if __name__ == "__main__":

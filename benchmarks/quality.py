@@ -21,6 +21,12 @@ from statistics import mean
 
 import result
 
+# A script finds its own folder first, and there training.py, which is called as the package is.
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from training.config import load_config
+from training.dataset import open_dataset
+from training.preparation import Preparation
+
 CONFIGS = Path(__file__).parent / "configs"
 RETRIEVED, RERANKED = ", retrieved", ", reranked"
 
@@ -41,7 +47,9 @@ def one_seed(seed: int, options: argparse.Namespace, configs: list[object]) -> d
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         bundle = (options.out or work) / f"{options.label}-{seed}"
-        if not bundle.exists():
+        if bundle.exists():
+            check_same(bundle, seed, options)
+        else:
             liverec("train", "--data", options.data, "--out", bundle, *configs, "--set", f"seed={seed}")
         same = ("--data", options.data, "--bundle", bundle, *configs, "--set", f"seed={seed}")
         liverec("evaluate", *same, "--out", work / "table.json")
@@ -56,6 +64,15 @@ def one_seed(seed: int, options: argparse.Namespace, configs: list[object]) -> d
                         rows[label], judged(options.judge, Path(options.data), bundle, work, *only), options.metrics
                     )
         return rows
+
+
+def check_same(bundle: Path, seed: int, options: argparse.Namespace) -> None:
+    """Stop if the bundle is of other data or another config."""
+    overrides = dict(setting.split("=", 1) for setting in [*options.settings, f"seed={seed}"])
+    config = load_config(options.config, overrides)
+    preparation = Preparation.of(open_dataset(options.data, cache=Path("var/data")), config)
+    if json.loads((bundle / "manifest.json").read_text())["run_digest"] != config.digest(preparation.fingerprint()):
+        sys.exit(f"{bundle} is of other data, another config or another version; delete it, or choose another --out")
 
 
 def compare(ours: dict[str, float], theirs: dict[str, float], metrics: list[str]) -> None:
@@ -99,20 +116,18 @@ def main() -> None:
     options = parser.parse_args()
     name = Path(options.data).name
     own = CONFIGS / f"{name}.toml"
-    chosen = options.config or ([own] if own.exists() else [])
-    configs = [word for path in chosen for word in ("--config", path)]
+    options.config = options.config or ([own] if own.exists() else [])
+    configs = [word for path in options.config for word in ("--config", path)]
     configs += [word for setting in options.settings for word in ("--set", setting)]
     options.label = options.label or name
     runs = [one_seed(seed, options, configs) for seed in options.seeds]
-    command = f"python benchmarks/quality.py --data {name} --seeds {' '.join(map(str, options.seeds))}"
-    command += "".join(f" --set {setting}" for setting in options.settings)
     facts = {
         "data": name,
-        "config": [path.name for path in chosen],
+        "config": [path.name for path in options.config],
         "seeds": options.seeds,
         "judged_independently": options.judge is not None,
     }
-    result.write(f"quality-{options.label}", command, summary(runs, options.metrics), **facts)
+    result.write(f"quality-{options.label}", result.command(), summary(runs, options.metrics), **facts)
 
 
 if __name__ == "__main__":

@@ -108,9 +108,8 @@ def main() -> None:
             rows[f"{model}, mean"] = {
                 name: round(mean(row[name] for row in means.values()), 4) for name in ("RMSE", "MAE")
             }
-    command = f"python benchmarks/ratings.py --folds {' '.join(map(str, options.folds))}"
     facts = {"data": "ml-100k", "seeds": options.seeds, "judged_independently": options.judge is not None}
-    result.write("ratings-ml-100k", command, rows, **facts)
+    result.write("ratings-ml-100k", result.command(), rows, **facts)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import platform
+import shlex
 import subprocess
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +19,12 @@ def machine() -> dict[str, object]:
     with Path("/proc/cpuinfo").open() as info:
         models = [line.split(":")[1].strip() for line in info if line.startswith("model name")]
     return {"processor": models[0] if models else platform.processor(), "cores": len(models), "os": platform.system()}
+
+
+def command() -> str:
+    """Return what was called, with folders and files by their names alone."""
+    words = [Path(word).name if "/" in word else word for word in sys.argv[1:]]
+    return shlex.join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *words])
 
 
 def write(name: str, command: str, rows: Mapping[str, object], **facts: object) -> Path:

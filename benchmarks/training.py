@@ -241,12 +241,8 @@ def main() -> None:
 
 def write(options: argparse.Namespace, rows: dict[str, object], curves: dict[str, Any]) -> None:
     name = options.data.resolve().name
-    limits = f"--minutes {options.minutes:g} --patience {options.patience} --seed {options.seed}"
-    limits += f" --epochs {options.epochs}" if options.epochs else ""
-    chosen = f"--peers {' '.join(options.peers)} --networks {' '.join(options.networks)}"
     packages = {peer: [TORCH, *PEERS[peer].packages] for peer in options.peers}
-    command = f"python benchmarks/training.py --data {name} {chosen} {limits}"
-    result.write(f"training-{name}", command, rows, data=name, threads=1, packages=packages, curves=curves)
+    result.write(f"training-{name}", result.command(), rows, data=name, threads=1, packages=packages, curves=curves)
 
 
 if __name__ == "__main__":
