@@ -24,7 +24,7 @@ from training.randomness import Randomness
 from training.retriever_training import RetrieverTraining, Validate
 from training.torch_stages import torch_source
 
-CONFIGS = (Path(__file__).parents[2] / "configs", Path(__file__).parents[1] / "configs")
+CONFIGS = (Path(__file__).parents[2] / "configs", Path(__file__).parent)
 # The learning rate falls over the config's epochs, all of which run; whoever reads the lines may stop sooner.
 SAME = {"threads": "1"}
 ALONE = {**SAME, "ranker.model": "none", "retriever.validate_every": "1", "retriever.patience": "10_000"}
