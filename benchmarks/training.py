@@ -1,6 +1,6 @@
 """How fast training reaches a quality, beside RecTools and RecBole in the same run, each on one thread.
 
-    python benchmarks/training.py --data FOLDER [--peers rectools recbole] [--networks sasrec gru4rec multvae neumf]
+    python benchmarks/training.py --data FOLDER [--pairs sasrec:rectools gru4rec:recbole ...]
                                   [--venvs FOLDER] [--minutes 30] [--patience 50] [--epochs N] [--seed 1]
 
 FOLDER has train.csv.gz and valid.csv.gz (user_id, item_id, rating, timestamp). Each peer is installed once, into its
@@ -53,6 +53,7 @@ PEERS = {
     # RecBole 1.2.1 reads np.float_, which numpy 2 has not, and pandas 3 wants numpy 2.
     "recbole": Peer("recbole_network.py", NETWORKS, ("recbole==1.2.1", "numpy==1.26.4", "pandas==2.3.3")),
 }
+PAIRS = [f"{network}:{name}" for name, peer in PEERS.items() for network in peer.networks]
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,8 +208,7 @@ def an_epoch(curve: list[Point]) -> float:
 def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--peers", nargs="+", default=list(PEERS), choices=PEERS)
-    parser.add_argument("--networks", nargs="+", default=NETWORKS, choices=NETWORKS)
+    parser.add_argument("--pairs", nargs="+", default=PAIRS, choices=PAIRS)
     parser.add_argument("--venvs", type=Path, default=Path(tempfile.gettempdir()) / "peers")
     parser.add_argument("--minutes", type=float, default=30, help="for each peer and network")
     parser.add_argument("--patience", type=int, default=50, help="epochs of a peer without a better result")
@@ -222,10 +222,11 @@ def main() -> None:
     runs = Runs(options)
     rows: dict[str, object] = {}
     curves: dict[str, list[dict[str, object]]] = {}
-    for network in options.networks:
+    pairs = [pair.split(":") for pair in options.pairs]
+    for network in dict.fromkeys(network for network, _ in pairs):
         ours = runs.ours(network)
         curves[f"{network}, liverec"] = [asdict(point) for point in ours]
-        for name in (peer for peer in options.peers if network in PEERS[peer].networks):
+        for name in (peer for each, peer in pairs if each == network):
             label = f"{network}, {name}"
             try:
                 theirs = runs.peer(name, network)
@@ -241,7 +242,7 @@ def main() -> None:
 
 def write(options: argparse.Namespace, rows: dict[str, object], curves: dict[str, Any]) -> None:
     name = options.data.resolve().name
-    packages = {peer: [TORCH, *PEERS[peer].packages] for peer in options.peers}
+    packages = {name: [TORCH, *peer.packages] for name, peer in PEERS.items()}
     result.write(f"training-{name}", result.command(), rows, data=name, threads=1, packages=packages, curves=curves)
 
 
