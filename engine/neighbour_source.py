@@ -16,7 +16,7 @@ class NeighbourSource:
 
     def __init__(self, name: str, table: NeighbourTable, depth: int = 200) -> None:
         self.name = name
-        self.depth = depth
+        self.depth = min(depth, len(table.indices) - 1)
         self._table = table
 
     def read(self, rows: IndexBatch) -> Indices:

@@ -16,7 +16,7 @@ class PopularitySource:
 
     def __init__(self, name: str, items: ItemTable, depth: int = 200) -> None:
         self.name = name
-        self.depth = depth
+        self.depth = min(depth, len(items.vocabulary))
         self._counts = items.columns["popularity"]
         self._order = items.popularity_order()
 

@@ -19,7 +19,7 @@ class VectorSource:
 
     def __init__(self, name: str, vectors: ItemVectors, encoder: Encoder, index: VectorIndex, depth: int = 200) -> None:
         self.name = name
-        self.depth = depth
+        self.depth = min(depth, len(index))
         self.vectors = vectors
         self._encoder = encoder
         self._index = index
