@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from engine.errors import NetworkError
 from engine.features import Candidates, candidate_features
 from engine.item_vectors import ItemVectors
 from engine.items import ItemTable
 from engine.runtime import Network
+from engine.window import IndexBatch
 
 Floats = npt.NDArray[np.float32]
 HISTORY = 50
@@ -45,26 +47,37 @@ class NetworkRanker:
 
     def rank(self, candidates: Candidates) -> Ranked:
         """Score each candidate."""
-        given = ranker_inputs(self._features, self._items, self._vectors, candidates)
-        return Ranked(*self._network.run_all(**{name: given[name] for name in self._network.inputs}))
+        given = ranker_inputs(self._network.inputs, self._features, self._items, self._vectors, candidates)
+        return Ranked(*self._network.run_all(**given))
 
 
 def ranker_inputs(
-    features: Sequence[str], items: ItemTable, vectors: ItemVectors, candidates: Candidates
+    names: Collection[str],
+    features: Sequence[str],
+    items: ItemTable,
+    vectors: ItemVectors,
+    candidates: Candidates,
 ) -> dict[str, npt.NDArray[np.generic]]:
-    """Return all that a ranker may read, by input name; of the history the newest 50 events."""
+    """Return what a ranker reads, by the `names` of its inputs; of the history the newest 50 events."""
     rows = candidates.rows.cut(HISTORY, items.vocabulary.padding_index)
+    made: dict[str, Callable[[], npt.NDArray[np.generic]]] = {
+        "user_vectors": lambda: candidates.user_vectors,
+        "candidate_vectors": lambda: vectors.outputs[candidates.indices],
+        "features": lambda: candidate_features(features, items, candidates),
+        "history_vectors": lambda: _history_vectors(rows, items, vectors),
+        "values": lambda: rows.values,
+        "ages": lambda: rows.ages,
+        "lengths": lambda: rows.lengths,
+    }
+    if unknown := sorted(set(names) - made.keys()):
+        raise NetworkError(f"a ranker cannot be given {unknown}; there are {sorted(made)}")
+    return {name: made[name]() for name in names}
+
+
+def _history_vectors(rows: IndexBatch, items: ItemTable, vectors: ItemVectors) -> Floats:
     real = rows.indices < len(items)
     history = np.where(real[..., None], vectors.outputs[np.where(real, rows.indices, 0)], 0.0)
-    return {
-        "user_vectors": candidates.user_vectors,
-        "candidate_vectors": vectors.outputs[candidates.indices],
-        "features": candidate_features(features, items, candidates),
-        "history_vectors": history.astype(np.float32),
-        "values": rows.values,
-        "ages": rows.ages,
-        "lengths": rows.lengths,
-    }
+    return history.astype(np.float32)
 
 
 def rerank(ranker: Ranker, candidates: Candidates) -> Candidates:

@@ -119,8 +119,9 @@ class RankerTraining:
         found = recommender.candidates(columns, excluded)
         hit = found.indices == targets[:, None]
         rows = hit.any(axis=1)
-        inputs = ranker_inputs(self._config.ranker_features, recommender.items, vectors, found)
-        kept = {name: inputs[name][rows] for name in self._read() if name != "candidate_vectors"}
+        names = [name for name in self._read() if name != "candidate_vectors"]
+        inputs = ranker_inputs(names, self._config.ranker_features, recommender.items, vectors, found)
+        kept = {name: each[rows] for name, each in inputs.items()}
         return {"indices": found.indices[rows], "right": hit.argmax(axis=1)[rows], **kept}
 
     def _read(self) -> tuple[str, ...]:

@@ -57,8 +57,9 @@ class TorchRanker:
     @torch.no_grad()
     def rank(self, candidates: Candidates) -> Ranked:
         """Score each candidate."""
-        given = ranker_inputs(self._features, self._items, self._vectors, candidates)
-        arrays = (torch.from_numpy(given[name]).to(self._device) for name in input_names(self._network))
+        names = input_names(self._network)
+        given = ranker_inputs(names, self._features, self._items, self._vectors, candidates)
+        arrays = (torch.from_numpy(given[name]).to(self._device) for name in names)
         ranked = self._network(*arrays)
         return Ranked(*(to_numpy(each) for each in ranked)) if isinstance(ranked, tuple) else Ranked(to_numpy(ranked))
 
