@@ -46,10 +46,7 @@ def _ease_rows(columns: HistoryColumns, item_count: int, regularisation: float) 
 
 
 def _ease_by_items(columns: HistoryColumns, item_count: int, regularisation: float) -> Iterator[Floats]:
-    gram = torch.empty(item_count, item_count)
-    for start, block in _gram_blocks(_met(columns, item_count)):
-        gram[:, start : start + block.shape[1]] = block
-    inverse = _inverse(gram, regularisation)
+    inverse = _inverse(_met(columns, item_count), regularisation)
     inverse.div_(-inverse.diagonal().clone())
     inverse.fill_diagonal_(0.0)
     yield from (block.numpy() for block in torch.split(inverse, ITEMS_AT_ONCE))
@@ -58,11 +55,7 @@ def _ease_by_items(columns: HistoryColumns, item_count: int, regularisation: flo
 def _ease_by_users(columns: HistoryColumns, item_count: int, regularisation: float) -> Iterator[Floats]:
     """Yield B from the inverse S of X X^T + lambda I, as P = (I - X^T S X) / lambda (Woodbury, 1950)."""
     met = _met(columns, item_count)
-    users = met.shape[1]
-    gram = torch.empty(users, users)
-    for start, block in _gram_blocks(_transposed(met)):
-        gram[:, start : start + block.shape[1]] = block
-    inverse = _inverse(gram, regularisation)
+    inverse = _inverse(met.t().coalesce(), regularisation)
     item, user = met.indices()
     explained = torch.zeros(item_count)
     for start, rows in _row_blocks(met):
@@ -75,7 +68,11 @@ def _ease_by_users(columns: HistoryColumns, item_count: int, regularisation: flo
         yield weights.numpy()
 
 
-def _inverse(gram: Tensor, regularisation: float) -> Tensor:
+def _inverse(matrix: Tensor, regularisation: float) -> Tensor:
+    """Return (A A^T + lambda I)^-1 of a sparse A."""
+    gram = torch.empty(len(matrix), len(matrix))
+    for start, block in _gram_blocks(matrix):
+        gram[:, start : start + block.shape[1]] = block
     gram.diagonal().add_(regularisation)
     torch.linalg.cholesky(gram, out=gram)
     return torch.cholesky_inverse(gram, out=gram)
@@ -93,10 +90,6 @@ def _sparse(rows: Tensor, columns: Tensor, values: Tensor, shape: tuple[int, ...
     """Return a sparse matrix from places that are sorted and distinct."""
     places = torch.stack((rows, columns))
     return torch.sparse_coo_tensor(places, values, shape, is_coalesced=True, check_invariants=False)
-
-
-def _transposed(matrix: Tensor) -> Tensor:
-    return matrix.t().coalesce()
 
 
 def _row_blocks(matrix: Tensor) -> Iterator[tuple[int, Tensor]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,14 +35,13 @@ from training.randomness import Randomness
 from training.ranker_training import CandidateLists, RankerTraining
 from training.rating_pipeline import RatingPipeline, TrainedRatings
 from training.ratings_config import BIAS
+from training.reach import within_reach
 from training.retriever_config import RetrieverConfig
 from training.retriever_training import RetrieverTraining, Validate
 from training.torch_stages import TorchRanker, torch_source
 
 Say = Callable[[str], None]
 REFIT = ", refit"
-# Its weights are cut row by row, so items may be more than what is inverted, but each costs a row of all.
-EASE_ITEMS = 10
 Encoders = Mapping[str, UserEncoder]
 
 
@@ -65,6 +64,11 @@ class Learned:
     served: Mapping[str, float]
     """What validation measured of the lists that would be served."""
 
+    @property
+    def encoders(self) -> Encoders:
+        """The network of each source."""
+        return {name: each.network for name, each in self.sources.items()}
+
 
 class Pipeline:
     """Trains sources and a ranker and writes the bundle. `say` is told what a person should know."""
@@ -77,9 +81,13 @@ class Pipeline:
         self._digest = config.digest(preparation.fingerprint())
         split = preparation.split
         self._interactions = Interactions.of(split.train, preparation.vocabulary, preparation.window)
-        # Made before anything is trained, for what is wrong with the events of valid.
-        self._known = Interactions.of(preparation.known, preparation.vocabulary, preparation.window)
-        self.config = _within_reach(config, len(preparation.vocabulary), len(self._known.user_ids), say)
+        # Without events in valid there is nothing more to learn from.
+        config = config.model_copy(update={"refit": config.refit and bool(len(split.valid))})
+        self._known = self._interactions
+        if config.refit:
+            # Made before anything is trained, for what is wrong with the events of valid.
+            self._known = Interactions.of(preparation.known, preparation.vocabulary, preparation.window)
+        self.config = within_reach(config, len(preparation.vocabulary), len(self._known.user_ids), say)
         for each in self.config.networks:
             each.loss_over(len(preparation.vocabulary))
         _check_ratings(config, self._interactions, preparation.name)
@@ -124,15 +132,21 @@ class Pipeline:
         """Train what predicts ratings, and refit if the config says so."""
         started = time.perf_counter()
         ratings = self._train_ratings(learned.statistics, checkpoint)
-        encoders: Encoders = {name: each.network for name, each in learned.sources.items()}
-        statistics = learned.statistics
-        refits = self.config.refit and bool(len(self._preparation.split.valid))
-        if refits:
+        encoders, statistics = learned.encoders, learned.statistics
+        if self.config.refit:
             encoders, statistics = self._refitted(learned, checkpoint)
         seconds = self.seconds + time.perf_counter() - started
         seconds += checkpoint.resumed_seconds if checkpoint is not None else 0.0
         return TrainedStages(
-            statistics, encoders, learned.ranker, ratings, self._metrics, self._curve, seconds, self._digest, refits
+            statistics,
+            encoders,
+            learned.ranker,
+            ratings,
+            self._metrics,
+            self._curve,
+            seconds,
+            self._digest,
+            self.config.refit,
         )
 
     def _can_teach(self) -> bool:
@@ -212,8 +226,7 @@ class Pipeline:
 
     def recommender(self, learned: Learned) -> Recommender:
         """Return what validation measured."""
-        encoders = {name: each.network for name, each in learned.sources.items()}
-        recommender = self._recommender(encoders, learned.statistics)
+        recommender = self._recommender(learned.encoders, learned.statistics)
         return recommender if learned.ranker is None else self._reranked(recommender, learned.ranker)
 
     def _reranked(self, recommender: Recommender, network: RankerNetwork) -> Recommender:
@@ -274,23 +287,3 @@ def _first_vectors(recommender: Recommender) -> ItemVectors:
 def _check_ratings(config: TrainingConfig, interactions: Interactions, name: str) -> None:
     if "ratings" in config.model_fields_set and config.ratings.model != BIAS and not interactions.has_ratings:
         raise ConfigError(f"ratings.model = {config.ratings.model!r}: {name} has no ratings to learn from")
-
-
-def _within_reach(config: TrainingConfig, items: int, users: int, say: Say) -> TrainingConfig:
-    """Leave EASE out of the features and sources where items, or users and items, are too many for it."""
-    most = config.neighbours.ease_up_to
-    if min(items, users) <= most and items <= EASE_ITEMS * most:
-        return config
-    if config.retriever.model == "ease":
-        raise ConfigError(
-            f"retriever.model = 'ease': {items:,} items and {users:,} users are too many (ease_up_to = {most:,})"
-        )
-    read = config.ranker.features if config.ranker.model != "none" else ()
-    dropped = [name for name in read if name.startswith("ease")]
-    kept: Sequence[RetrieverConfig] = [each for each in config.sources if each.model != "ease"]
-    if not dropped and len(kept) == len(config.sources):
-        return config
-    say(f"{items:,} items and {users:,} users are too many for EASE (neighbours.ease_up_to = {most:,})")
-    features = tuple(name for name in config.ranker.features if name not in dropped)
-    ranker = config.ranker.model_copy(update={"features": features})
-    return config.model_copy(update={"ranker": ranker, "sources": tuple(kept)})

@@ -73,7 +73,7 @@ class RatingPipeline:
             return None
         if len(evaluation):
             self.metrics["valid ratings"] = evaluation.measure(training.predictor(trained.network, refiner))
-        if self.config.refit and len(self.preparation.split.valid):
+        if self.config.refit:
             trained = self._refitted(lesson.network if lesson is not None else None, trained.epochs)
         return TrainedRatings(trained.network, refiner)
 

@@ -55,7 +55,6 @@ class Selection:
         self._preparation = preparation
         self._base = base
         self._say = say
-        self._checkpoints = checkpoints
         self._data = preparation.fingerprint()
         # It is for the whole of the search that a folder must be of this data and this config.
         self._folder = Checkpoint(checkpoints, base.resumable_digest(self._data)) if checkpoints else None
@@ -116,9 +115,9 @@ class Selection:
         return trial
 
     def _checkpoint(self, label: str, config: TrainingConfig) -> Checkpoint | None:
-        if self._checkpoints is None:
+        if self._folder is None:
             return None
-        return Checkpoint(self._checkpoints / label, config.resumable_digest(self._data))
+        return Checkpoint(self._folder.folder / label, config.resumable_digest(self._data))
 
     def _alone(self) -> Iterator[tuple[str, TrainingConfig]]:
         no_ranker = self._base.ranker.model_copy(update={"model": "none"})
