@@ -11,13 +11,22 @@ from fastapi.exceptions import RequestValidationError
 from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
 
-from engine.errors import ConflictError, DataError, LiverecError, QueryError, StoreError, UnsupportedError
+from engine.errors import (
+    ConflictError,
+    DataError,
+    LiverecError,
+    NotFoundError,
+    QueryError,
+    StoreError,
+    UnsupportedError,
+)
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = "1"
 STATUS: dict[type[LiverecError], HTTPStatus] = {
     QueryError: HTTPStatus.UNPROCESSABLE_ENTITY,
     DataError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    NotFoundError: HTTPStatus.NOT_FOUND,
     ConflictError: HTTPStatus.CONFLICT,
     UnsupportedError: HTTPStatus.CONFLICT,
     StoreError: HTTPStatus.SERVICE_UNAVAILABLE,

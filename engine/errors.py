@@ -8,7 +8,8 @@ LiverecError
 ├── TrainingError          a training run cannot go on
 │   └── DivergedError      its loss is no number
 ├── QueryError             a request asks for something outside the allowed values
-├── ConflictError          an event_id came again with another rating
+├── NotFoundError          a request names an item that nobody knows
+├── ConflictError          an event_id came again with another rating, or an item changed under a request
 ├── UnsupportedError       the bundle lacks what a request needs
 └── StoreError             the online store is unreachable or refuses to work
 
@@ -55,8 +56,12 @@ class QueryError(LiverecError):
     """A request asks for something outside the allowed values."""
 
 
+class NotFoundError(LiverecError):
+    """A request names an item that neither the bundle nor the store knows."""
+
+
 class ConflictError(LiverecError):
-    """An event_id came a second time with another rating."""
+    """An event_id came a second time with another rating, or an item was changed while a request changed it."""
 
 
 class UnsupportedError(LiverecError):

@@ -1,0 +1,142 @@
+"""StoreConnection: how everything that is kept online reaches Redis or Valkey, and when it counts as written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib import resources
+from typing import Any, Self
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.client import Pipeline
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.commands.core import AsyncScript
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
+
+from app.settings import Settings
+from engine.errors import ConfigError, StoreError
+
+Arguments = list[str | bytes | int | float]
+Command = tuple[list[str], Arguments]
+OR_VOLATILE = "or set LIVEREC_ALLOW_VOLATILE=true"
+
+
+class StoreConnection:
+    """A pool of connections to a server that has proven to be durable; `run` returns after the disk has confirmed."""
+
+    def __init__(self, redis: Redis, settings: Settings) -> None:
+        self.redis = redis
+        self.settings = settings
+        self._waits_for_disk = False
+
+    @classmethod
+    async def connect(cls, url: str, settings: Settings) -> Self:
+        """Connect, and check that the server writes to disk before it answers."""
+        connection = cls(Redis.from_pool(_pool(url, settings)), settings)
+        try:
+            with reported():
+                await connection.redis.ping()
+                if not settings.allow_volatile:
+                    await connection._check_durability()
+        except BaseException:
+            await connection.close()
+            raise
+        return connection
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self.redis.aclose()
+
+    def script(self, *names: str) -> AsyncScript:
+        """Return the script that these files of app/scripts make together."""
+        folder = resources.files("app").joinpath("scripts")
+        return self.redis.register_script("".join((folder / f"{name}.lua").read_text("utf-8") for name in names))
+
+    async def run(self, script: AsyncScript, commands: Sequence[Command], further: Sequence[Command] = ()) -> list[Any]:
+        """Run a script once for each command, in one round trip that ends when all is on disk.
+
+        `further` are plain commands (name and keys, arguments) that go along.
+        """
+        with reported():
+            try:
+                return await self._send(script, commands, further)
+            except NoScriptError:
+                # A server that was restarted has forgotten its scripts; the plain commands were done.
+                await self.redis.script_load(script.script)
+                return await self._send(script, commands, ())
+
+    async def _send(self, script: AsyncScript, commands: Sequence[Command], further: Sequence[Command]) -> list[Any]:
+        async with self.redis.pipeline(transaction=False) as pipeline:
+            _queue(pipeline, script, commands, further)
+            if self._waits_for_disk:
+                pipeline.execute_command("WAITAOF", 1, 0, int(self.settings.store_timeout_seconds * 1000))
+            replies: list[Any] = await pipeline.execute()
+        if self._waits_for_disk and replies[-1][0] < 1:
+            raise StoreError("the store did not confirm that all is on disk; send it again, events with the same ids")
+        return replies[: len(commands)]
+
+    async def _check_durability(self) -> None:
+        config = {name: await self._option(name) for name in ("appendonly", "appendfsync", "maxmemory-policy")}
+        if config["maxmemory-policy"] != "noeviction":
+            raise ConfigError(
+                f"the store's maxmemory-policy is {config['maxmemory-policy']}, which may throw away what must stay;"
+                f" start it with --maxmemory-policy noeviction, {OR_VOLATILE}"
+            )
+        if config["appendonly"] == "yes" and config["appendfsync"] == "always":
+            return
+        info = await self.redis.info("server")
+        # WAITAOF came with Redis 7.2, from which Valkey split off.
+        can_wait = tuple(int(part) for part in str(info["redis_version"]).split(".")[:2]) >= (7, 2)
+        self._waits_for_disk = config["appendonly"] == "yes" and config["appendfsync"] == "everysec" and can_wait
+        if not self._waits_for_disk:
+            raise ConfigError(
+                "the store does not write to disk before it answers, so acknowledged ratings could be lost;"
+                f" start it with --appendonly yes --appendfsync always, {OR_VOLATILE}"
+            )
+
+    async def _option(self, name: str) -> str:
+        try:
+            values = await self.redis.config_get(name)
+        except ResponseError as error:
+            raise ConfigError(
+                f"the store does not tell its {name} ({error}); allow CONFIG GET, {OR_VOLATILE}"
+            ) from error
+        return "".join(value.decode() if isinstance(value, bytes) else str(value) for value in values.values())
+
+
+@contextmanager
+def reported() -> Iterator[None]:
+    """Raise what the client library raises as StoreError."""
+    try:
+        yield
+    except (RedisError, OSError) as error:
+        raise StoreError(
+            f"the store cannot be used ({type(error).__name__}: {error}); check that it runs and REDIS_URL"
+        ) from error
+
+
+def _queue(pipeline: Pipeline, script: AsyncScript, commands: Sequence[Command], further: Sequence[Command]) -> None:
+    for keys, args in commands:
+        pipeline.evalsha(script.sha, len(keys), *keys, *args)
+    for names, args in further:
+        pipeline.execute_command(*names, *args)
+
+
+def _pool(url: str, settings: Settings) -> BlockingConnectionPool:
+    try:
+        return BlockingConnectionPool.from_url(
+            url,
+            max_connections=settings.max_concurrency,
+            timeout=settings.store_timeout_seconds,
+            socket_timeout=settings.store_timeout_seconds,
+            socket_connect_timeout=settings.store_timeout_seconds,
+            # A connection that died while idle is replaced once; writing again is harmless, since events have ids.
+            retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
+        )
+    except ValueError:
+        # The URL may hold a password, and so may the error's text: neither is repeated.
+        raise ConfigError(
+            "REDIS_URL cannot be used; write it as redis://, rediss:// or unix://, a password percent-encoded"
+        ) from None
