@@ -58,5 +58,5 @@ $(DEMO): pyproject.toml $(VENV)
 
 # After the other: with make -j, two pips would write into one .venv at once.
 $(DEV): $(DEMO)
-	$(BIN)/python -m pip install $(PIP_FLAGS) -e '.[train,embedded,dev]'
+	$(BIN)/python -m pip install $(PIP_FLAGS) -e '.[train,embedded,audio,dev]'
 	@touch $@
