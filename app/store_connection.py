@@ -19,7 +19,7 @@ from app.settings import Settings
 from engine.errors import ConfigError, StoreError
 
 Arguments = list[str | bytes | int | float]
-Command = tuple[list[str], Arguments]
+Command = tuple[list[str], Sequence[str | bytes | int | float]]
 OR_VOLATILE = "or set LIVEREC_ALLOW_VOLATILE=true"
 
 

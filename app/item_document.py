@@ -1,0 +1,67 @@
+"""ItemDocument: an item as the store keeps it."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.live_item import LiveItem
+
+Vector = npt.NDArray[np.float32]
+LONG_FIELDS = ("description",)
+"""What only GET /items/{item_id} gives: every worker would hold it in memory, and every answer would carry it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ItemDocument:
+    """An item that was added, changed or deleted while the service ran; `metadata` is flat, as answers give it.
+
+    seq numbers the changes of all items: that of this one's newest. `model` is the sha256 of the content network that
+    computed the vector; a vector of None with a model says that this network has nothing to read.
+    """
+
+    item_id: str
+    seq: int = 0
+    added_at: float = 0.0
+    is_deleted: bool = False
+    is_hidden: bool = False
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    has_image: bool = False
+    has_audio: bool = False
+    model: str = ""
+    vector: Vector | None = None
+
+    @property
+    def live(self) -> LiveItem:
+        """The item as the engine takes it."""
+        short = {name: value for name, value in self.metadata.items() if name not in LONG_FIELDS}
+        return LiveItem(self.item_id, short, self.is_hidden, self.added_at, self.vector)
+
+    def tail(self) -> str:
+        """Return the JSON after seq, added_at and deleted, which the scripts write."""
+        if self.is_deleted:
+            return "}"
+        members = {
+            "is_hidden": self.is_hidden,
+            "metadata": self.metadata,
+            "has_image": self.has_image,
+            "has_audio": self.has_audio,
+            "model": self.model,
+            "vector": None if self.vector is None else base64.b64encode(self.vector.astype("<f4").tobytes()).decode(),
+        }
+        return "," + json.dumps(members, ensure_ascii=False, separators=(",", ":"), allow_nan=False)[1:]
+
+    @classmethod
+    def decode(cls, item_id: str, encoded: bytes) -> ItemDocument:
+        """Read what the scripts wrote."""
+        members = json.loads(encoded)
+        vector = members.pop("vector", None)
+        if vector is not None:
+            vector = np.frombuffer(base64.b64decode(vector), dtype="<f4").astype(np.float32)
+        return cls(item_id, is_deleted=members.pop("deleted"), vector=vector, **members)

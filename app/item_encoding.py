@@ -1,0 +1,82 @@
+"""ItemEncoding: from what a client sends of items to content vectors, beside the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.errors import DataError
+from engine.image_decoding import thumbnail
+from engine.item_content import ItemContent
+
+THUMBNAIL = 256
+"""Pixels a side of what is kept of an image; content networks read less."""
+MAX_PIXELS = 40_000_000
+BATCH = 32
+
+Vector = npt.NDArray[np.float32]
+Result = TypeVar("Result")
+
+
+class ContentNetwork(Protocol):
+    """What the bundle has to read items with."""
+
+    @property
+    def version(self) -> str:
+        """The sha256 of the network."""
+        ...
+
+    def has_content(self, content: ItemContent) -> bool:
+        """Return whether there is anything that the network can read."""
+        ...
+
+    def encode(self, contents: Sequence[ItemContent]) -> Vector:
+        """Return content vectors [B,V]."""
+        ...
+
+
+class ItemEncoding:
+    """Works in a thread, one batch at a time: the cores of a worker belong to its answers."""
+
+    def __init__(self, network: ContentNetwork | None) -> None:
+        self._network = network
+        self._turn = asyncio.Lock()
+
+    @property
+    def version(self) -> str | None:
+        """The sha256 of the content network; None if there is none."""
+        return None if self._network is None else self._network.version
+
+    async def vectors(self, contents: Sequence[ItemContent]) -> list[Vector | None]:
+        """Return content vectors, None where there is nothing to read; raises DataError for content that is damaged."""
+        found: list[Vector | None] = []
+        for start in range(0, len(contents), BATCH):
+            batch = contents[start : start + BATCH]
+            found += await self._in_turn(partial(self._encoded, batch))
+        return found
+
+    async def thumbnail(self, item_id: str, image: bytes) -> bytes:
+        """Return the image as it is kept: a JPEG of at most 256 pixels a side; raises DataError naming the item."""
+        try:
+            return await self._in_turn(partial(thumbnail, image, THUMBNAIL, MAX_PIXELS))
+        except DataError as error:
+            raise DataError(f"image of item {item_id!r}: {error}") from error
+
+    async def _in_turn(self, work: Callable[[], Result]) -> Result:
+        async with self._turn:
+            return await asyncio.to_thread(work)
+
+    def _encoded(self, contents: Sequence[ItemContent]) -> list[Vector | None]:
+        if self._network is None:
+            return [None] * len(contents)
+        rows = [row for row, content in enumerate(contents) if self._network.has_content(content)]
+        vectors = self._network.encode([contents[row] for row in rows]) if rows else ()
+        found: list[Vector | None] = [None] * len(contents)
+        for row, vector in zip(rows, vectors, strict=True):
+            found[row] = np.array(vector, dtype=np.float32)
+        return found
