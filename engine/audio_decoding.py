@@ -23,6 +23,14 @@ MOST_RATE = 192_000
 LEAST_WINDOW = 25.0
 
 
+class SoundBytes(io.BytesIO):
+    """Bytes as libsndfile reads them: damaged files make it seek before the beginning, whence no error can return."""
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        """Move, to the beginning at the least."""
+        return super().seek(max(offset, 0) if whence == io.SEEK_SET else offset, whence)
+
+
 def log_mel(encoded: bytes, spec: AudioSpec) -> Floats:
     """Return the logarithms of the mel energies [M,T] of the first `spec.seconds`, silence where it is shorter.
 
@@ -38,7 +46,7 @@ def decode_audio(encoded: bytes, sample_rate: int, seconds: float) -> Floats:
     """Return at most the first `seconds` as mono samples in -1..1 at the sample rate; raises DataError."""
     soundfile = _library("soundfile")
     try:
-        with soundfile.SoundFile(io.BytesIO(encoded)) as file:
+        with soundfile.SoundFile(SoundBytes(encoded)) as file:
             _require_bounds(file)
             rate = file.samplerate
             samples = file.read(int(rate * seconds) + 1, dtype="float32", always_2d=True)

@@ -27,7 +27,7 @@ class SentenceEncoder:
         self._tokenizer = open_tokenizer(tokenizer)
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(max_tokens)
-        self._width = int(self._encode("").shape[0])
+        self._width = int(self._states([0]).shape[1])
 
     @property
     def width(self) -> int:
@@ -35,7 +35,7 @@ class SentenceEncoder:
         return self._width
 
     def encode(self, texts: Sequence[str]) -> Floats:
-        """Return vectors [B,S] of length 1."""
+        """Return vectors [B,S] of length 1, zeros for a text without tokens."""
         vectors = np.zeros((len(texts), self._width), dtype=np.float32)
         # One at a time: padding to the longest costs more than a batch saves on one core, and a text's vector is then
         # the same, to the last bit, whatever else is asked.
@@ -44,12 +44,18 @@ class SentenceEncoder:
         return vectors
 
     def _encode(self, text: str) -> Floats:
-        ids = np.array([self._tokenizer.encode(text).ids], dtype=np.int64)
-        given = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
-        states = self._network.run(**{name: given[name] for name in self._network.inputs})[0]
-        mean = states.mean(axis=0)
+        ids = self._tokenizer.encode(text).ids
+        if not ids:
+            return np.zeros(self._width, dtype=np.float32)
+        mean = self._states(ids).mean(axis=0)
         unit: Floats = mean / np.float32(max(float(np.linalg.norm(mean)), 1e-12))
         return unit
+
+    def _states(self, ids: Sequence[int]) -> Floats:
+        rows = np.array([ids], dtype=np.int64)
+        given = {"input_ids": rows, "attention_mask": np.ones_like(rows), "token_type_ids": np.zeros_like(rows)}
+        states: Floats = self._network.run(**{name: given[name] for name in self._network.inputs if name in given})[0]
+        return states
 
 
 def open_tokenizer(encoded: bytes) -> Tokenizer:

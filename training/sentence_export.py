@@ -1,0 +1,95 @@
+"""A sentence-transformers model in a local folder becomes what engine/sentence_encoder.py runs."""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.export import Dim
+
+from engine.errors import ConfigError, TrainingError
+from training.export import OPSET
+
+STAGES = {"Transformer", "Pooling", "Normalize"}
+MEAN = "pooling_mode_mean_tokens"
+
+
+class LastStates(nn.Module):
+    """A language model that takes token ids [B,T] and their mask [B,T], and gives the last hidden states [B,T,S]."""
+
+    def __init__(self, language_model: nn.Module) -> None:
+        super().__init__()
+        self.language_model = language_model
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Return the last hidden states [B,T,S]."""
+        states: Tensor = self.language_model(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        return states
+
+
+@lru_cache(maxsize=1)
+def export_sentence_model(folder: Path) -> tuple[bytes, bytes]:
+    """Return the ONNX file and the tokenizer.json of the model in the folder; nothing is downloaded.
+
+    Raises ConfigError if there is no such model, if it is not transformer -> mean -> unit length, or if the extra
+    "sentence" is not installed.
+    """
+    _require_mean_pooling(folder)
+    tokenizer = _read(folder, "tokenizer.json")
+    try:
+        from transformers import AutoModel
+    except ImportError as error:
+        raise ConfigError("a sentence model needs transformers; pip install 'liverec[sentence]'") from error
+    try:
+        # Eager attention becomes plain matrix products, which ONNX Runtime ran a fifth faster than the fused one.
+        language_model = AutoModel.from_pretrained(folder, local_files_only=True, attn_implementation="eager")
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{folder}: transformers cannot load the model ({error}); name another folder") from error
+    return _export(LastStates(language_model.float().cpu()).eval()), tokenizer
+
+
+def _export(network: nn.Module) -> bytes:
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    sizes = {0: Dim.DYNAMIC, 1: Dim.DYNAMIC}
+    with warnings.catch_warnings():
+        # The exporter warns of its own internals.
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            network,
+            (torch.ones(2, 7, dtype=torch.int64), torch.ones(2, 7, dtype=torch.int64)),
+            None,
+            input_names=["input_ids", "attention_mask"],
+            output_names=["last_hidden_state"],
+            dynamic_shapes=(sizes, sizes),
+            dynamo=True,
+            opset_version=OPSET,
+            verbose=False,
+        )
+    if program is None:
+        raise TrainingError("torch gave no ONNX program; install the torch and onnxscript of pyproject.toml")
+    encoded: bytes = program.model_proto.SerializeToString()
+    return encoded
+
+
+def _require_mean_pooling(folder: Path) -> None:
+    stages = json.loads(_read(folder, "modules.json"))
+    kinds = [str(stage["type"]).rsplit(".", 1)[-1] for stage in stages]
+    pooling = [stage["path"] for stage, kind in zip(stages, kinds, strict=True) if kind == "Pooling"]
+    if not set(kinds) <= STAGES or len(pooling) != 1:
+        raise ConfigError(f"{folder} is {' -> '.join(kinds)}; name a model that is {' -> '.join(sorted(STAGES))}")
+    config = json.loads(_read(folder, f"{pooling[0]}/config.json"))
+    modes = {name for name, value in config.items() if name.startswith("pooling_mode") and value in (True, "mean")}
+    if modes not in ({MEAN}, {"pooling_mode"}):
+        raise ConfigError(f"{folder} pools by {sorted(modes)}; name a model that takes the mean over tokens")
+
+
+def _read(folder: Path, name: str) -> bytes:
+    try:
+        return (folder / name).read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{folder} has no {name}; name the folder of a sentence-transformers model") from error
