@@ -54,12 +54,12 @@ def history_length(_items: ItemTable, candidates: Candidates) -> Floats:
 
 def popularity(items: ItemTable, candidates: Candidates) -> Floats:
     """Return log(1 + number of training events of the item)."""
-    return np.log1p(items.columns["popularity"])[candidates.indices]
+    return np.log1p(items.column("popularity", candidates.indices))
 
 
 def recency(items: ItemTable, candidates: Candidates) -> Floats:
     """Return log(1 + days between the item's last training event and the last of all)."""
-    return np.log1p(items.columns["staleness"])[candidates.indices]
+    return np.log1p(items.column("staleness", candidates.indices))
 
 
 def linked(table: str, newest: int | None = None) -> Feature:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.errors import BundleError
+from engine.row_set import RowSet
 
 Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
@@ -17,29 +19,51 @@ EXACT_UP_TO = 50_000
 HNSW_LINKS = 32
 HNSW_BUILD_WIDTH = 200
 HNSW_SEARCH_WIDTH = 256
+MOST_WIDENED = 16
+ROWS_AT_ONCE = 256
 
 
 class VectorIndex:
-    """A FAISS index over item vectors [N,E]; the FAISS row is the item index.
+    """A FAISS index over item vectors [N,E]; the FAISS row is the item index, unless `ids` [N] says which it is.
 
     Up to EXACT_UP_TO items the search is exact; above, a graph is searched (HNSW, Malkov & Yashunin 2018).
     """
 
-    def __init__(self, index: Any, exact_up_to: int = EXACT_UP_TO) -> None:  # noqa: ANN401 (FAISS has no common Python type for its indexes)
+    def __init__(
+        self,
+        index: Any,  # noqa: ANN401 (FAISS has no common Python type for its indexes)
+        exact_up_to: int = EXACT_UP_TO,
+        ids: Indices | None = None,
+    ) -> None:
         self._index = index
         self._exact_up_to = exact_up_to
+        self._ids = ids
+        self._translation = faiss.Int64Vector()
+        if ids is not None:
+            faiss.copy_array_to_vector(ids, self._translation)
 
     @classmethod
     def build(cls, vectors: Floats, exact_up_to: int = EXACT_UP_TO) -> VectorIndex:
         """Index vectors [N,E] by inner product."""
         count, width = vectors.shape
-        if count <= exact_up_to:
-            index = faiss.IndexFlatIP(width)
-        else:
-            index = faiss.IndexHNSWFlat(width, HNSW_LINKS, faiss.METRIC_INNER_PRODUCT)
-            index.hnsw.efConstruction = HNSW_BUILD_WIDTH
+        index = faiss.IndexFlatIP(width) if count <= exact_up_to else _graph(width)
         index.add(np.ascontiguousarray(vectors, dtype=np.float32))
         return cls(index, exact_up_to)
+
+    def extended(self, ids: Indices, vectors: Floats, is_unwanted: Callable[[], bool]) -> VectorIndex | None:
+        """Return an index with further rows [S,E] of the items `ids` [S]; None if it became unwanted meanwhile.
+
+        This one may be searched all the time, which is why it is copied: FAISS cannot search while it adds.
+        """
+        if self.kind == "flat" and len(self) + len(ids) > self._exact_up_to:
+            index, vectors = _graph(self.width), np.concatenate((self._index.reconstruct_n(0, len(self)), vectors))
+        else:
+            index = faiss.clone_index(self._index)
+        for start in range(0, len(vectors), ROWS_AT_ONCE):
+            if is_unwanted():
+                return None
+            index.add(np.ascontiguousarray(vectors[start : start + ROWS_AT_ONCE], dtype=np.float32))
+        return VectorIndex(index, self._exact_up_to, np.concatenate((self._item_indices(), ids)))
 
     @classmethod
     def open(cls, path: Path) -> VectorIndex:
@@ -66,19 +90,34 @@ class VectorIndex:
         """ "flat" (exact) or "hnsw"."""
         return "flat" if isinstance(self._index, faiss.IndexFlat) else "hnsw"
 
-    def search(self, queries: Floats, k: int, allowed: npt.NDArray[np.bool_] | None = None) -> tuple[Indices, Floats]:
+    def search(
+        self,
+        queries: Floats,
+        k: int,
+        allowed: npt.NDArray[np.bool_] | None = None,
+        forbidden: RowSet | None = None,
+    ) -> tuple[Indices, Floats]:
         """Return the k best items of each query: indices [B,k] and scores [B,k], best first.
 
-        `allowed` [N] limits the search to some items. Where fewer than k are found, the index is -1.
+        `allowed` [N] limits the search to some rows; `forbidden` are items that are not wanted. Where fewer than k are
+        found, the index is -1.
         """
         k = min(k, len(self))
         if allowed is not None and self.kind != "flat":
             rows = np.flatnonzero(allowed)
             # A graph loses its way where hardly anything is allowed, and so few are quicker to look at one by one.
             if len(rows) <= self._exact_up_to:
-                return self._look_at(rows, queries, k)
-        scores, indices = self._index.search(queries, k, params=self._parameters(k, allowed))
-        return indices, scores
+                return self._named(*self._look_at(rows, queries, k))
+        scores, rows = self._index.search(queries, k, params=self._parameters(k, allowed, forbidden))
+        if forbidden and self.kind != "flat" and (rows < 0).any():
+            rows, scores = self._look_at(np.flatnonzero(~forbidden.hits(self._item_indices())), queries, k)
+        return self._named(rows, scores)
+
+    def _item_indices(self) -> Indices:
+        return np.arange(len(self)) if self._ids is None else self._ids
+
+    def _named(self, rows: Indices, scores: Floats) -> tuple[Indices, Floats]:
+        return (rows if self._ids is None else np.where(rows >= 0, self._ids[rows], -1)), scores
 
     def _look_at(self, rows: Indices, queries: Floats, k: int) -> tuple[Indices, Floats]:
         scores = queries @ self._index.reconstruct_batch(rows).T
@@ -87,8 +126,20 @@ class VectorIndex:
         found = np.pad(rows[order], missing, constant_values=-1)
         return found, np.pad(np.take_along_axis(scores, order, axis=1), missing, constant_values=-np.inf)
 
-    def _parameters(self, k: int, allowed: npt.NDArray[np.bool_] | None) -> object:
+    def _parameters(self, k: int, allowed: npt.NDArray[np.bool_] | None, forbidden: RowSet | None) -> object:
         selector = None if allowed is None else faiss.IDSelectorBatch(np.flatnonzero(allowed))
+        width = max(HNSW_SEARCH_WIDTH, 2 * k)
+        if forbidden:
+            selector = faiss.IDSelectorNot(faiss.IDSelectorBitmap(forbidden.bits))
+            selector = selector if self._ids is None else faiss.IDSelectorTranslated(self._translation, selector)
+            # What is forbidden is walked over all the same: the more of it there is, the wider one has to look.
+            width = round(width * min(MOST_WIDENED, len(self) / max(len(self) - len(forbidden), 1)))
         if self.kind == "flat":
             return faiss.SearchParameters(sel=selector)
-        return faiss.SearchParametersHNSW(sel=selector, efSearch=max(HNSW_SEARCH_WIDTH, 2 * k))
+        return faiss.SearchParametersHNSW(sel=selector, efSearch=width)
+
+
+def _graph(width: int) -> Any:  # noqa: ANN401
+    index = faiss.IndexHNSWFlat(width, HNSW_LINKS, faiss.METRIC_INNER_PRODUCT)
+    index.hnsw.efConstruction = HNSW_BUILD_WIDTH
+    return index

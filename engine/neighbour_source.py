@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
+from engine.limits import Limits
 from engine.neighbours import NeighbourTable
-from engine.source import Floats, Indices
+from engine.source import Floats, Indices, best_of
 from engine.window import IndexBatch
 
 
@@ -23,18 +22,22 @@ class NeighbourSource:
         """Return the indices of the history's items [B,L]."""
         return rows.indices
 
-    def search(self, reading: Indices, excluded: Sequence[Indices], depth: int) -> tuple[Indices, Floats]:
-        """Return the items with the largest positive sums that are not excluded."""
-        found = [self._search(history, out, depth) for history, out in zip(reading, excluded, strict=True)]
+    def search(self, reading: Indices, limits: Limits, depth: int) -> tuple[Indices, Floats]:
+        """Return the items within the limits with the largest positive sums."""
+        if limits.only is not None:
+            choices = [limits.choice(row) for row in range(len(reading))]
+            best, sums = best_of(choices, lambda row, choice: self.scores(reading[[row]], choice[None])[0], depth)
+            return np.where(sums > 0, best, -1), sums
+        found = [self._search(history, limits, row, depth) for row, history in enumerate(reading)]
         return np.stack([indices for indices, _ in found]), np.stack([scores for _, scores in found])
 
     def scores(self, reading: Indices, candidates: Indices) -> Floats:
         """Return the summed weight from the history to each candidate [B,K]."""
         return self._table.scores(reading, candidates)
 
-    def _search(self, history: Indices, excluded: Indices, depth: int) -> tuple[Indices, Floats]:
+    def _search(self, history: Indices, limits: Limits, row: int, depth: int) -> tuple[Indices, Floats]:
         met, sums = self._table.sums(history)
-        sums[np.isin(met, excluded) | (sums <= 0)] = -np.inf
+        sums[np.isin(met, limits.excluded[row]) | limits.forbidden.hits(met) | (sums <= 0)] = -np.inf
         best = np.argsort(-sums, kind="stable")[:depth]
         missing = (0, depth - len(best))
         scores = np.pad(sums[best], missing, constant_values=-np.inf).astype(np.float32)

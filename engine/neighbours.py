@@ -21,7 +21,8 @@ class NeighbourTable:
     def scores(self, history: Indices, candidates: Indices) -> Floats:
         """Return the summed weight from a row's history items [B,H] to each of its candidates [B,K] as [B,K].
 
-        Candidates of a row must differ from each other; -1 stands for none and scores 0.
+        Candidates of a row must differ from each other; -1 stands for none and scores 0, and so does a live item, which
+        has no neighbours.
         """
         return np.stack([self._row(*row) for row in zip(history, candidates, strict=True)])
 
@@ -33,14 +34,14 @@ class NeighbourTable:
         return met.astype(np.int64), sums.astype(np.float32)
 
     def _items(self, history: Indices) -> Indices:
-        """Return the history without its padding, which weighs nothing but would be looked up like the rest."""
+        """Return the history without padding, which weighs nothing but would be looked up, and without live items."""
         return history[history < len(self.indices) - 1]
 
     def _row(self, history: Indices, candidates: Indices) -> Floats:
         # Zeroed memory is only touched where something is looked up, so the cost hardly grows with the catalogue.
         history = self._items(history)
         place = np.zeros(len(self.indices), dtype=np.int32)
-        found = candidates >= 0
+        found = (candidates >= 0) & (candidates < len(self.indices) - 1)
         place[candidates[found]] = np.flatnonzero(found) + 1
         met = place[self.indices[history].ravel()]
         sums = np.bincount(met, self.weights[history].ravel(), minlength=len(candidates) + 1)

@@ -59,10 +59,10 @@ def ranker_inputs(
     candidates: Candidates,
 ) -> dict[str, npt.NDArray[np.generic]]:
     """Return what a ranker reads, by the `names` of its inputs; of the history the newest 50 events."""
-    rows = candidates.rows.cut(HISTORY, items.vocabulary.padding_index)
+    rows = vectors.known(candidates.rows).cut(HISTORY, items.vocabulary.padding_index)
     made: dict[str, Callable[[], npt.NDArray[np.generic]]] = {
         "user_vectors": lambda: candidates.user_vectors,
-        "candidate_vectors": lambda: vectors.outputs[candidates.indices],
+        "candidate_vectors": lambda: vectors.outputs_of(candidates.indices),
         "features": lambda: candidate_features(features, items, candidates),
         "history_vectors": lambda: _history_vectors(rows, items, vectors),
         "values": lambda: rows.values,
@@ -75,8 +75,8 @@ def ranker_inputs(
 
 
 def _history_vectors(rows: IndexBatch, items: ItemTable, vectors: ItemVectors) -> Floats:
-    real = rows.indices < len(items)
-    history = np.where(real[..., None], vectors.outputs[np.where(real, rows.indices, 0)], 0.0)
+    real = rows.indices != items.vocabulary.padding_index
+    history = np.where(real[..., None], vectors.outputs_of(np.where(real, rows.indices, 0)), 0.0)
     return history.astype(np.float32)
 
 

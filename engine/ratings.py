@@ -49,8 +49,8 @@ class BiasRatings:
         return clipped
 
     def _item_biases(self, indices: Indices) -> Floats:
-        biases = self._items.columns[BIAS_COLUMN]
-        known: Floats = (biases[np.maximum(indices, 0)] * (indices >= 0)).astype(np.float32)
+        biases = self._items.column(BIAS_COLUMN, np.maximum(indices, 0))
+        known: Floats = (biases * (indices >= 0)).astype(np.float32)
         return known
 
     def _user_bias(self, history: History) -> float:
@@ -97,8 +97,8 @@ class NetworkRefiner:
 class NetworkRatings:
     """user vector . item vector, moved to the scale, where the network learned ratings by their squared error.
 
-    Where there is nothing to compute from (no rating of a known item in the history, or an unknown item) the biases
-    answer. A refiner, if there is one, has the last word on the others.
+    Where there is nothing to compute from (no rating of a known item in the history, or an unknown or live item) the
+    biases answer. A refiner, if there is one, has the last word on the others.
     """
 
     def __init__(
@@ -126,20 +126,21 @@ class NetworkRatings:
         values = pairs.features[:, 0] if self._refiner is None else self._refiner.refine(pairs)
         low, high = self._window.rating_scale
         predicted = np.clip(low + (high - low) * values, low, high)
-        return np.where(item_indices >= 0, predicted, fallback).astype(np.float32)
+        return np.where(self._vectors.knows(item_indices), predicted, fallback).astype(np.float32)
 
     def pairs(self, history: History, item_indices: Indices) -> RatingPairs | None:
         """Return what a refiner reads; None if the history has no rating of a known item."""
         columns = self._window.columns([rated_events(history)], self._items)
+        columns = columns.kept(self._vectors.knows(columns.item_index))
         if not len(columns.item_index):
             return None
         rows = self._window.newest(columns, self._items.vocabulary.padding_index)
         user_vector = self._encoder.encode(self._vectors.batch(rows))[0]
-        item_vectors = self._vectors.outputs[np.maximum(item_indices, 0)]
+        item_vectors = self._vectors.outputs_of(np.maximum(item_indices, 0))
         first = item_vectors @ user_vector
         user = (np.log1p(len(columns.value)), columns.value.mean(), columns.value.std())
-        popularity = np.log1p(self._items.columns["popularity"][item_indices])
-        biases = self._items.columns[BIAS_COLUMN][item_indices]
+        popularity = np.log1p(self._items.column("popularity", item_indices))
+        biases = self._items.column(BIAS_COLUMN, item_indices)
         features = np.stack((first, popularity, biases, *np.broadcast_arrays(*user, first)[:-1]), axis=1)
         return RatingPairs(user_vector, item_vectors, features.astype(np.float32))
 

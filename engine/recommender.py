@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
+from engine.catalogue import Catalogue
 from engine.errors import QueryError
 from engine.events import History
+from engine.exposure import Exposure
 from engine.features import Candidates, below_best
+from engine.indexed_source import IndexedSource
+from engine.item_tower import ItemTower
 from engine.items import ItemTable
+from engine.limits import Limits
 from engine.ranking import Ranker, rerank
 from engine.ratings import RatingPredictor
 from engine.source import Reading, Source
-from engine.vector_source import VectorSource
 from engine.window import HistoryColumns, HistoryWindow
 
 Floats = npt.NDArray[np.float32]
@@ -29,11 +34,16 @@ RERANK = "rerank"
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What is asked for: the best `n` items (1..500) for a history, without what it has seen and what is excluded."""
+    """What is asked for: the best `n` items (1..500) for a history, without what it has seen and what is excluded.
+
+    only: if given, of these items alone. exposure: what new items get beyond what their scores give them.
+    """
 
     history: History
     n: int = 10
     exclude: frozenset[str] = field(default=frozenset())
+    only: frozenset[str] | None = None
+    exposure: Exposure | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.n <= MAX_ITEMS:
@@ -42,12 +52,16 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class RecommendedItem:
-    """One row of an answer; `reason` names the sources that proposed the item."""
+    """One row of an answer; `reason` names the sources that proposed the item.
+
+    propensity: the probability with which exploration put this item at this place, None where it was not exploration.
+    """
 
     item_id: str
     score: float
     predicted_rating: float | None
     reason: tuple[str, ...]
+    propensity: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,17 +86,21 @@ class Recommender:
         *,
         ranker: Ranker | None = None,
         ratings: RatingPredictor | None = None,
+        towers: Mapping[str, ItemTower] | None = None,
+        content_vectors: Floats | None = None,
     ) -> None:
         self.items = items
         self.window = window
         self.sources = tuple(sources)
         self.ratings = ratings
+        self.catalogue = Catalogue(items, sources, towers, content_vectors)
         self._ranker = ranker
-        self._popular = items.popularity_order()
 
     def without_ranker(self) -> Recommender:
         """Return the same recommender with the first source only."""
-        return Recommender(self.items, self.window, self.sources[:1], ratings=self.ratings)
+        first = copy(self)
+        first.sources, first._ranker = self.sources[:1], None
+        return first
 
     def user_vectors(self, histories: Sequence[History]) -> Floats:
         """Return the first source's user vectors [B,E]; a history without a known item gives zeros."""
@@ -106,10 +124,11 @@ class Recommender:
         first, *others = self.sources
         rows = self.window.newest(columns, self.items.vocabulary.padding_index)
         reading, readings = first.read(rows), [source.read(rows) for source in others]
-        indices, scores = first.search(reading, excluded, first.depth)
+        limits = Limits(excluded, self.items.rows.forbidden)
+        indices, scores = first.search(reading, limits, first.depth)
         proposed = {first.name: indices}
         for source, each in zip(others, readings, strict=True):
-            proposed[source.name], _ = source.search(each, excluded, source.depth)
+            proposed[source.name], _ = source.search(each, limits, source.depth)
         if others:
             indices, scores = _joined(first, reading, indices, scores, [proposed[each.name] for each in others])
         return Candidates(
@@ -157,7 +176,7 @@ class Recommender:
         """Append what the first source finds beyond its depth; scores are shifted so that they never rise."""
         first = self.sources[0]
         taken = [np.concatenate(pair) for pair in zip(excluded, candidates.indices, strict=True)]
-        indices, scores = first.search(first.read(candidates.rows), taken, n)
+        indices, scores = first.search(first.read(candidates.rows), Limits(taken, self.items.rows.forbidden), n)
         lowest = np.where(candidates.indices >= 0, candidates.scores, 0.0).min(axis=1, keepdims=True, initial=0.0)
         steps = below_best(scores, indices)
         proposed = {name: np.pad(by, ((0, 0), (0, n))) for name, by in candidates.proposed.items()}
@@ -199,8 +218,9 @@ class Recommender:
         if not missing:
             return indices, scores
         taken = np.concatenate((indices, self._excluded(query)))
-        more = self._popular[~np.isin(self._popular, taken)][:missing]
-        share = self.items.columns["popularity"][more] / max(float(self.items.columns["popularity"].max()), 1.0)
+        order = self.items.popularity_order()[: missing + len(taken)]
+        more = order[~np.isin(order, taken)][:missing]
+        share = self.items.column("popularity", more) / max(self.items.most_popular(), 1.0)
         # Popularity is no score of the networks: what tops up always stands below what they chose.
         lowest = float(scores[-1]) if len(scores) else 1.0
         below = np.minimum(lowest - 1.0 + share, lowest)
@@ -254,6 +274,6 @@ def _contains(own: Indices, indices: Indices) -> npt.NDArray[np.bool_]:
 
 
 def _user_vectors(source: Source, reading: Reading) -> Floats:
-    if isinstance(source, VectorSource):
+    if isinstance(source, IndexedSource):
         return reading
     return np.empty((len(reading), 0), dtype=np.float32)

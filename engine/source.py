@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from engine.limits import Limits
 from engine.window import IndexBatch
 
 Floats = npt.NDArray[np.float32]
@@ -35,8 +36,8 @@ class Source(Protocol):
         """Take from each history what the two methods below need."""
         ...
 
-    def search(self, reading: Reading, excluded: Sequence[Indices], depth: int) -> tuple[Indices, Floats]:
-        """Return the best items that are not excluded: indices [B,depth] (-1 where there are fewer) and scores."""
+    def search(self, reading: Reading, limits: Limits, depth: int) -> tuple[Indices, Floats]:
+        """Return the best items within the limits: indices [B,depth] (-1 where there are fewer) and scores."""
         ...
 
     def scores(self, reading: Reading, candidates: Indices) -> Floats:
@@ -54,3 +55,14 @@ def without(excluded: Sequence[Indices], indices: Indices, scores: Floats, depth
     order = np.argsort(unwanted, axis=1, kind="stable")[:, :depth]
     kept = ~np.take_along_axis(unwanted, order, axis=1)
     return np.where(kept, np.take_along_axis(indices, order, axis=1), -1), np.take_along_axis(scores, order, axis=1)
+
+
+def best_of(choices: Sequence[Indices], score: Callable[[int, Indices], Floats], depth: int) -> tuple[Indices, Floats]:
+    """Return the `depth` best of each row's choices, best first, then -1; `score` gives those [Y] of one row."""
+    indices = np.full((len(choices), depth), -1, dtype=np.int64)
+    scores = np.full((len(choices), depth), -np.inf, dtype=np.float32)
+    for row, choice in enumerate(choices):
+        own = score(row, choice)
+        best = np.argsort(-own, kind="stable")[:depth]
+        indices[row, : len(best)], scores[row, : len(best)] = choice[best], own[best]
+    return indices, scores

@@ -40,6 +40,12 @@ class HistoryColumns:
         rows = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], lengths)
         return HistoryColumns(self.item_index[rows], self.value[rows], self.timestamp[rows], offsets)
 
+    def kept(self, keep: npt.NDArray[np.bool_]) -> HistoryColumns:
+        """Return the same histories without the events [E] that are not to be kept."""
+        owners = np.repeat(np.arange(len(self.offsets) - 1), np.diff(self.offsets))
+        counts = np.bincount(owners[keep], minlength=len(self.offsets) - 1)
+        return HistoryColumns(self.item_index[keep], self.value[keep], self.timestamp[keep], offsets_of(counts))
+
 
 @dataclass(frozen=True, slots=True)
 class IndexBatch:
@@ -70,6 +76,14 @@ class IndexBatch:
         values, ages = (np.take_along_axis(array, positions, axis=1) for array in (self.values, self.ages))
         indices = np.where(inside, np.take_along_axis(self.indices, positions, axis=1), padding_index)
         return IndexBatch(indices, values * inside, ages * inside, np.minimum(self.lengths, count))
+
+    def kept(self, keep: npt.NDArray[np.bool_], padding_index: int) -> IndexBatch:
+        """Return the same rows without the events [B,L] that are not to be kept, right-padded."""
+        order = np.argsort(~keep, axis=1, kind="stable")
+        keep = np.take_along_axis(keep, order, axis=1)
+        values, ages = (np.take_along_axis(array, order, axis=1) for array in (self.values, self.ages))
+        indices = np.where(keep, np.take_along_axis(self.indices, order, axis=1), padding_index)
+        return IndexBatch(indices, values * keep, ages * keep, keep.sum(axis=1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +128,12 @@ class HistoryWindow(BaseModel):
         return np.where(kinds == RATING, scaled, weights[codes] if len(codes) else 0.0).astype(np.float32)
 
     def columns(self, histories: Sequence[History], items: ItemTable) -> HistoryColumns:
-        """Look histories up in the item table; events of unknown items or kinds are left out."""
+        """Look histories up in the item table; events of unknown kinds or of items without vectors are left out."""
         known_kinds = [[event for event in history.events if self.knows(event)] for history in histories]
         events = [event for each in known_kinds for event in each]
         owners = np.repeat(np.arange(len(histories)), [len(each) for each in known_kinds])
         item_index = items.vocabulary.indices_of(event.item_id for event in events)
-        known = item_index >= 0
+        known = items.is_readable(item_index)
         ratings = np.fromiter((event.value or 0.0 for event in events), dtype=np.float64, count=len(events))
         value = self.values_of(np.array([event.kind for event in events], dtype=str), ratings)
         timestamp = np.fromiter((event.timestamp for event in events), dtype=np.float64, count=len(events))

@@ -10,6 +10,7 @@ import pytest
 from engine.index import VectorIndex
 from engine.item_vectors import ItemVectors
 from engine.items import ItemTable
+from engine.limits import Limits
 from engine.neighbour_source import NeighbourSource
 from engine.neighbours import NeighbourTable
 from engine.popularity_source import PopularitySource
@@ -71,7 +72,7 @@ class SourceContract(ABC):
     def test_it_finds_the_best_that_is_not_excluded_best_first(self, source: Source, seed: int) -> None:
         lengths, depth = lengths_of(seed), depth_of(seed)
         out, reading = excluded(lengths, seed), source.read(rows(lengths, seed))
-        indices, scores = source.search(reading, out, depth)
+        indices, scores = source.search(reading, Limits(out), depth)
         assert indices.shape == scores.shape == (len(lengths), depth)
         assert scores.dtype == np.float32
         everything = source.scores(reading, np.tile(np.arange(ITEMS), (len(lengths), 1)))
@@ -90,7 +91,7 @@ class SourceContract(ABC):
     def test_it_scores_what_it_found_as_it_found_it(self, source: Source, seed: int) -> None:
         lengths, depth = lengths_of(seed), depth_of(seed)
         reading = source.read(rows(lengths, seed))
-        indices, found = source.search(reading, excluded(lengths, seed), depth)
+        indices, found = source.search(reading, Limits(excluded(lengths, seed)), depth)
         scores = source.scores(reading, indices)
         assert scores.shape == indices.shape
         assert scores.dtype == np.float32
@@ -100,22 +101,22 @@ class SourceContract(ABC):
     def test_batch_mates_and_padding_change_nothing(self, source: Source, seed: int) -> None:
         lengths, depth = lengths_of(seed), depth_of(seed)
         out = excluded(lengths, seed)
-        together = source.search(source.read(rows(lengths, seed, padding=seed % 5)), out, depth)
+        together = source.search(source.read(rows(lengths, seed, padding=seed % 5)), Limits(out), depth)
         for row in range(len(lengths)):
             single = rows(lengths, seed).only(np.array([row]))
-            alone = source.search(source.read(single), out[row : row + 1], depth)
+            alone = source.search(source.read(single), Limits(out[row : row + 1]), depth)
             np.testing.assert_array_equal(together[0][row], alone[0][0])
             real = alone[0][0] >= 0
             np.testing.assert_allclose(together[1][row][real], alone[1][0][real], atol=1e-5)
 
     def test_a_history_without_events_is_no_error(self, source: Source) -> None:
         reading = source.read(rows([0, 3], 0))
-        indices, _ = source.search(reading, [np.empty(0, dtype=np.int64)] * 2, 5)
+        indices, _ = source.search(reading, Limits([np.empty(0, dtype=np.int64)] * 2), 5)
         assert indices.shape == (2, 5)
         assert np.isfinite(source.scores(reading, np.tile(np.arange(ITEMS), (2, 1)))).all()
 
     def test_with_everything_excluded_it_finds_nothing(self, source: Source) -> None:
-        indices, _ = source.search(source.read(rows([3], 0)), [np.arange(ITEMS)], 5)
+        indices, _ = source.search(source.read(rows([3], 0)), Limits([np.arange(ITEMS)]), 5)
         assert (indices == -1).all()
 
 
@@ -161,7 +162,7 @@ class TestNeighbourSource(SourceContract):
         return scores > 0
 
     def test_a_history_without_events_has_no_neighbours(self, source: Source) -> None:
-        indices, _ = source.search(source.read(rows([0], 0)), [np.empty(0, dtype=np.int64)], 5)
+        indices, _ = source.search(source.read(rows([0], 0)), Limits([np.empty(0, dtype=np.int64)]), 5)
         assert (indices == -1).all()
 
 
@@ -173,6 +174,6 @@ class TestPopularitySource(SourceContract):
         return PopularitySource("it", ItemTable(Vocabulary(map(str, range(ITEMS))), {"popularity": counts}), 12)
 
     def test_it_gives_everybody_the_same(self, source: Source) -> None:
-        indices, scores = source.search(source.read(rows([4, 0], 0)), [np.empty(0, dtype=np.int64)] * 2, ITEMS)
+        indices, scores = source.search(source.read(rows([4, 0], 0)), Limits([np.empty(0, dtype=np.int64)] * 2), ITEMS)
         np.testing.assert_array_equal(indices[0], indices[1])
         assert scores[0].tolist() == list(range(ITEMS))[::-1]

@@ -14,6 +14,7 @@ from engine.features import Candidates
 from engine.index import VectorIndex
 from engine.item_vectors import ItemVectors
 from engine.items import ItemTable
+from engine.limits import Limits
 from engine.neighbour_source import NeighbourSource
 from engine.neighbours import NeighbourTable
 from engine.popularity_source import PopularitySource
@@ -86,7 +87,7 @@ def ids(answer: Recommendation) -> list[int]:
 def alone(recommender: Recommender, source: Source, seen: list[int], depth: int) -> list[int]:
     """What a source proposes on its own."""
     rows = recommender.window.newest(recommender.window.columns([walk(seen)], recommender.items), ITEMS)
-    indices, _ = source.search(source.read(rows), [np.array(seen)], depth)
+    indices, _ = source.search(source.read(rows), Limits([np.array(seen)]), depth)
     return [index for index in indices[0].tolist() if index >= 0]
 
 

@@ -1,0 +1,116 @@
+"""LiveIndex: an index whose rows grow while it is searched."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.growing_array import GrowingArray
+from engine.index import VectorIndex
+from engine.index_merge import IndexMerge, Run
+from engine.row_set import RowSet
+
+Floats = npt.NDArray[np.float32]
+Indices = npt.NDArray[np.int64]
+MERGE_AT = 4_096
+
+
+class SideIndex:
+    """Rows that came after the main index was built, searched one by one."""
+
+    def __init__(self, width: int) -> None:
+        self._ids = GrowingArray((), np.int64)
+        self._vectors = GrowingArray((width,))
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def add(self, ids: Indices, vectors: Floats) -> None:
+        """Add vectors [S,E] of the items `ids` [S]."""
+        self._ids.append(ids)
+        self._vectors.append(vectors)
+
+    def without(self, dead: RowSet) -> tuple[Indices, Floats]:
+        """Return a copy of what is here but for the dead: ids [S] and vectors [S,E]."""
+        alive = ~dead.hits(self._ids.rows)
+        return self._ids.rows[alive], self._vectors.rows[alive]
+
+    def drop_first(self, count: int) -> None:
+        """Forget the rows that came first."""
+        self._ids.drop_first(count)
+        self._vectors.drop_first(count)
+
+    def search(self, queries: Floats, k: int, forbidden: RowSet | None) -> tuple[Indices, Floats]:
+        """Return the min(k, rows) best: indices, -1 where there are fewer, and scores; best first."""
+        scores = queries @ self._vectors.rows.T
+        if forbidden:
+            scores[:, forbidden.hits(self._ids.rows)] = -np.inf
+        k = min(k, len(self))
+        best = np.argpartition(-scores, k - 1, axis=1)[:, :k]
+        return _best(self._ids.rows[best], np.take_along_axis(scores, best, axis=1), k)
+
+
+class LiveIndex:
+    """A main index that is only ever replaced, and a side index that takes what is new.
+
+    Once the side has `merge_at` rows, a copy of the main index with them in it is made beside the searches, and takes
+    its place at the next call. `dead` rows are not taken along. All calls belong to one thread.
+    """
+
+    def __init__(self, main: VectorIndex, merge_at: int = MERGE_AT, run: Run = IndexMerge.run_in_thread) -> None:
+        self._main = main
+        self._side = SideIndex(main.width)
+        self._dead = RowSet()
+        self._merge: IndexMerge | None = None
+        self._merge_at = self._next_at = merge_at
+        self._run = run
+
+    def __len__(self) -> int:
+        return len(self._main) + len(self._side)
+
+    @property
+    def is_merging(self) -> bool:
+        """Whether a merge is under way or waits to be taken over."""
+        return self._merge is not None
+
+    def add(self, ids: Indices, vectors: Floats) -> None:
+        """Add vectors [S,E] of the items `ids` [S], which are new here."""
+        self._side.add(ids, vectors)
+        self._turn()
+
+    def forget(self, index: int) -> None:
+        """Say that an item will never be wanted again; until it is gone, searches must forbid it."""
+        self._dead.set(index, True)
+
+    def search(self, queries: Floats, k: int, forbidden: RowSet | None = None) -> tuple[Indices, Floats]:
+        """Return the k best items that are not forbidden: indices [B,k], -1 where there are fewer, and scores."""
+        if self._merge is not None:
+            self._turn()
+        indices, scores = self._main.search(queries, k, forbidden=forbidden)
+        if not len(self._side):
+            return indices, scores
+        more, more_scores = self._side.search(queries, k, forbidden)
+        joined = np.concatenate((indices, more), axis=1), np.concatenate((scores, more_scores), axis=1)
+        return _best(*joined, min(k, len(self)))
+
+    def _turn(self) -> None:
+        """Take over a merge that is done, and begin the next."""
+        if self._merge is not None and self._merge.is_over:
+            self._take_over(self._merge)
+        if self._merge is None and len(self._side) >= self._next_at:
+            self._merge = IndexMerge(self._main, *self._side.without(self._dead), taken=len(self._side))
+            self._run(self._merge)
+
+    def _take_over(self, merge: IndexMerge) -> None:
+        self._merge = None
+        # After a failure the side index serves on; trying again at once would fail again.
+        self._next_at = len(self._side) + self._merge_at if merge.merged is None else self._merge_at
+        if merge.merged is not None:
+            self._main = merge.merged
+            self._side.drop_first(merge.taken)
+
+
+def _best(indices: Indices, scores: Floats, k: int) -> tuple[Indices, Floats]:
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    scores = np.take_along_axis(scores, order, axis=1)
+    return np.where(np.isneginf(scores), -1, np.take_along_axis(indices, order, axis=1)), scores
