@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 from tokenizers import Tokenizer
 from tokenizers.models import BPE
 from tokenizers.normalizers import NFKC, Lowercase
@@ -74,6 +75,12 @@ class ContentFields(Section):
     """How much of a sound is read, from its beginning."""
     sentence: Path | None = None
     """The folder of a sentence-transformers model that reads the text too; needs the extra "sentence"."""
+
+    @model_validator(mode="after")
+    def _sentences_have_text(self) -> Self:
+        if self.sentence is not None and not self.text:
+            raise ValueError('sentence: there is no text to read; name its fields with text = ["title"]')
+        return self
 
 
 def learn_features(

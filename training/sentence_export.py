@@ -7,6 +7,7 @@ import logging
 import warnings
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -77,15 +78,22 @@ def _export(network: nn.Module) -> bytes:
 
 
 def _require_mean_pooling(folder: Path) -> None:
-    stages = json.loads(_read(folder, "modules.json"))
-    kinds = [str(stage["type"]).rsplit(".", 1)[-1] for stage in stages]
-    pooling = [stage["path"] for stage, kind in zip(stages, kinds, strict=True) if kind == "Pooling"]
+    stages = _read_json(folder, "modules.json")
+    kinds = [str(stage.get("type")).rsplit(".", 1)[-1] for stage in stages]
+    pooling = [stage.get("path") for stage, kind in zip(stages, kinds, strict=True) if kind == "Pooling"]
     if not set(kinds) <= STAGES or len(pooling) != 1:
         raise ConfigError(f"{folder} is {' -> '.join(kinds)}; name a model that is {' -> '.join(sorted(STAGES))}")
-    config = json.loads(_read(folder, f"{pooling[0]}/config.json"))
+    config = _read_json(folder, f"{pooling[0]}/config.json")
     modes = {name for name, value in config.items() if name.startswith("pooling_mode") and value in (True, "mean")}
     if modes not in ({MEAN}, {"pooling_mode"}):
         raise ConfigError(f"{folder} pools by {sorted(modes)}; name a model that takes the mean over tokens")
+
+
+def _read_json(folder: Path, name: str) -> Any:  # noqa: ANN401 (lists and objects of another library's making)
+    try:
+        return json.loads(_read(folder, name))
+    except ValueError as error:
+        raise ConfigError(f"{folder / name} is no JSON ({error}); name another folder") from error
 
 
 def _read(folder: Path, name: str) -> bytes:

@@ -120,3 +120,5 @@ def test_metadata_that_cannot_be_read_are_an_error() -> None:
 def test_a_misspelt_field_is_an_error() -> None:
     with pytest.raises(ValidationError, match="catgories"):
         ContentFields.model_validate({"catgories": ["genre"]})
+    with pytest.raises(ValidationError, match="no text to read"):
+        ContentFields.model_validate({"text": [], "sentence": "models/minilm"})

@@ -113,3 +113,6 @@ def test_another_architecture_is_refused(tmp_path: Path, mode: str, stages: tupl
 def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"has no modules\.json; name the folder of a sentence-transformers model"):
         export_sentence_model(tmp_path)
+    (tmp_path / "modules.json").write_text("[")
+    with pytest.raises(ConfigError, match=r"modules\.json is no JSON"):
+        export_sentence_model(tmp_path)
