@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,6 +24,8 @@ class AnswerItem(BaseModel):
     """In the units of the data; null where the data has no ratings."""
     reason: list[str]
     """The sources that proposed the item."""
+    propensity: float | None
+    """The probability of the item at this place if chance put it there; null for all others."""
     metadata: dict[str, Any]
 
 
@@ -49,6 +50,7 @@ class Answer(BaseModel):
                             "score": 8.93,
                             "predicted_rating": 4.4,
                             "reason": ["sasrec"],
+                            "propensity": None,
                             "metadata": {"title": "Star Wars (1977)"},
                         }
                     ],
@@ -72,6 +74,7 @@ class Answer(BaseModel):
 
 def encode_answer(
     user_id: str,
+    recommendation_id: str,
     recommendation: Recommendation,
     items: ItemTable,
     model_version: str,
@@ -81,7 +84,7 @@ def encode_answer(
     """Return the JSON of an answer, without `took_ms`, which `timed` adds to what is computed and what is cached."""
     content: Mapping[str, object] = {
         "user_id": user_id,
-        "recommendation_id": uuid.uuid4().hex,
+        "recommendation_id": recommendation_id,
         "model_version": model_version,
         "history_version": history_version,
         "source": recommendation.source,
@@ -93,6 +96,7 @@ def encode_answer(
                 "score": round(item.score, 5),
                 "predicted_rating": None if item.predicted_rating is None else round(item.predicted_rating, 2),
                 "reason": list(item.reason),
+                "propensity": item.propensity,
                 "metadata": items.metadata_of(items.vocabulary.index_of(item.item_id)),
             }
             for rank, item in enumerate(recommendation.items, start=1)

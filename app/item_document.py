@@ -37,11 +37,10 @@ class ItemDocument:
     model: str = ""
     vector: Vector | None = None
 
-    @property
-    def live(self) -> LiveItem:
-        """The item as the engine takes it."""
+    def live(self, *, with_vector: bool = True) -> LiveItem:
+        """Return the item as the engine takes it."""
         short = {name: value for name, value in self.metadata.items() if name not in LONG_FIELDS}
-        return LiveItem(self.item_id, short, self.is_hidden, self.added_at, self.vector)
+        return LiveItem(self.item_id, short, self.is_hidden, self.added_at, self.vector if with_vector else None)
 
     def tail(self) -> str:
         """Return the JSON after seq, added_at and deleted, which the scripts write."""

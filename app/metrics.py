@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
@@ -23,6 +23,24 @@ class Metrics:
             registry=self._registry,
         )
         self.events = Counter("liverec_events", "Events by what became of them", ("outcome",), registry=self._registry)
+        self.items = Counter(
+            "liverec_items", "Items that were added, changed or deleted here", ("call",), registry=self._registry
+        )
+        self.item_lag = Gauge(
+            "liverec_item_lag",
+            "Changes of items that are in the store and not yet in the slowest worker",
+            registry=self._registry,
+            multiprocess_mode="livemax",
+        )
+        self.item_tail_failures = Counter(
+            "liverec_item_tail_failures", "Failures to follow the items, by cause", ("cause",), registry=self._registry
+        )
+        self.exposures = Counter(
+            "liverec_exposures",
+            "Explored placements by what became of their log",
+            ("outcome",),
+            registry=self._registry,
+        )
         self.seconds = Histogram(
             "liverec_seconds", "Seconds to answer", ("call",), buckets=SECONDS, registry=self._registry
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import uuid
+from dataclasses import dataclass
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -51,27 +52,45 @@ class RequestId:
             await answer(scope, receive, send_with_id)
 
 
+@dataclass(frozen=True, slots=True)
+class BodySizes:
+    """How many bytes the bodies may have."""
+
+    others: int
+    items: int
+    image: int
+    audio: int
+
+    def most(self, method: str, path: str) -> int:
+        """Return the limit of one request."""
+        if path != "/items" and not path.startswith("/items/"):
+            return self.others
+        if method != "PUT":
+            return self.items
+        return self.audio if path.endswith("/audio") else self.image
+
+
 class BodyLimit:
     """Answers 413 to a body over the limit, whether or not the client declared its size."""
 
-    def __init__(self, app: ASGIApp, most: int) -> None:
+    def __init__(self, app: ASGIApp, sizes: BodySizes) -> None:
         self._app = app
-        self._most = most
+        self._sizes = sizes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http" or scope["method"] in ("GET", "HEAD"):
             await self._app(scope, receive, send)
             return
-        body, more = bytearray(), True
-        while more and len(body) <= self._most:
+        body, more, most = bytearray(), True, self._sizes.most(scope["method"], scope["path"])
+        while more and len(body) <= most:
             message = await receive()
             if message["type"] == "http.disconnect":
                 return
             body += message.get("body", b"")
             more = message.get("more_body", False)
-        if len(body) > self._most:
-            response = problem(413, f"the body is larger than {self._most} bytes; send fewer ratings at once")
+        if len(body) > most:
+            response = problem(413, f"the body is larger than {most} bytes; send less at once")
             await response(scope, receive, send)
             return
         await self._app(scope, _replay(bytes(body), receive), send)

@@ -29,6 +29,18 @@ def serving_of(request: Request) -> Serving:
     return serving
 
 
+def check_encoding(request: Request, name: str) -> None:
+    """Raise QueryError unless the path is UTF-8.
+
+    What is none reaches us with replacement characters: different bytes would become one id.
+    """
+    raw = request.scope.get("raw_path", b"")
+    try:
+        unquote_to_bytes(raw).decode()
+    except UnicodeDecodeError as error:
+        raise QueryError(f"{name}: {raw!r:.100} is no UTF-8 ({error.reason}); percent-encode UTF-8") from error
+
+
 Service = Annotated[Serving, Depends(serving_of)]
 
 
@@ -49,11 +61,11 @@ async def recommend(
     What the user has rated is left out. An unknown user gets the popular items (`source` says so).
     """
     started = time.perf_counter()
-    _check_encoding(request)
+    check_encoding(request, "user_id")
     served = await serving.recommend(user_id, n)
     serving.metrics.seconds.labels("recommend").observe(time.perf_counter() - started)
     headers = {"X-Cache": served.cache, "Cache-Control": "no-store"}
-    task = BackgroundTask(serving.keep, user_id, served) if served.keep is not None else None
+    task = BackgroundTask(serving.keep, user_id, served) if served.leaves_something else None
     return Response(served.body, headers=headers, media_type=JSON, background=task)
 
 
@@ -128,25 +140,16 @@ async def live() -> dict[str, str]:
 
 @router.head("/health/ready", include_in_schema=False)
 @router.get("/health/ready", responses={503: {"description": "Not ready", **PROBLEM}}, tags=["health"])
-async def ready(serving: Service) -> dict[str, str]:
-    """The bundle has proven itself and the store answers."""
-    await serving.store.ping()
-    return {"status": "ready", "model_version": serving.model_version}
+async def ready(serving: Service) -> dict[str, str | int]:
+    """The bundle has proven itself and the store answers; `item_lag` counts changes of items not yet seen here."""
+    lag = await serving.items.tail.measured_lag()
+    return {"status": "ready", "model_version": serving.model_version, "item_lag": lag}
 
 
 @router.get("/metrics", tags=["health"], response_class=Response)
 async def metrics(serving: Service) -> Response:
     """Counters and times in Prometheus' form."""
     return Response(serving.metrics.render(), media_type="text/plain; version=0.0.4")
-
-
-def _check_encoding(request: Request) -> None:
-    # What is no UTF-8 reaches us with replacement characters: different bytes would become one user.
-    raw = request.scope.get("raw_path", b"")
-    try:
-        unquote_to_bytes(raw).decode()
-    except UnicodeDecodeError as error:
-        raise QueryError(f"user_id: {raw!r:.100} is no UTF-8 ({error.reason}); percent-encode UTF-8") from error
 
 
 def _with_key(ratings: list[Rating], key: str | None) -> list[Rating]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import gc
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from importlib import metadata
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
 from app.admission import Admission
-from app.middleware import BodyLimit, RequestId
+from app.item_routes import item_router
+from app.middleware import BodyLimit, BodySizes, RequestId
 from app.parent import end_with_parent
 from app.problems import install_problems
 from app.routes import router
@@ -43,8 +44,9 @@ def create_app(settings: Settings | None = None, proven: Proven | None = None) -
         redirect_slashes=False,
     )
     app.include_router(router)
+    app.include_router(item_router)
     install_problems(app)
-    app.add_middleware(BodyLimit, most=chosen.max_body_bytes)
+    app.add_middleware(BodyLimit, sizes=_body_sizes(chosen))
     app.add_middleware(Admission, most=chosen.max_concurrency)
     app.add_middleware(RequestId)
     return app
@@ -66,18 +68,28 @@ def open_proven(settings: Settings) -> Proven:
     return bundle, recommender
 
 
+def _body_sizes(settings: Settings) -> BodySizes:
+    return BodySizes(
+        settings.max_body_bytes, settings.max_item_body_bytes, settings.max_image_bytes, settings.max_audio_bytes
+    )
+
+
 def _lifespan(settings: Settings, proven: Proven | None) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         if settings.redis_url is None:
             raise ConfigError("REDIS_URL is not set; start the service with `liverec serve`, which starts a store")
         bundle, recommender = proven or open_proven(settings)
-        store = await Store.connect(settings.redis_url.get_secret_value(), settings)
-        app.state.serving = Serving(bundle, recommender, store, settings)
-        # What is loaded now lives as long as the process: the collector need not look at it with every request.
-        gc.collect()
-        gc.freeze()
-        yield
-        await store.close()
+        async with AsyncExitStack() as stack:
+            url = settings.redis_url.get_secret_value()
+            store = await Store.connect(url, settings)
+            stack.push_async_callback(store.close)
+            serving = app.state.serving = Serving(bundle, recommender, store, url)
+            stack.push_async_callback(serving.items.tail.stop)
+            await serving.items.tail.start()
+            # What is loaded now lives as long as the process: the collector need not look at it with every request.
+            gc.collect()
+            gc.freeze()
+            yield
 
     return lifespan

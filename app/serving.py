@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.answer import encode_answer, timed
+from app.exploration_log import ExploredPlace, explored_places
+from app.items import Items
 from app.metrics import Metrics
 from app.prediction import PredictedItem, PredictionAnswer, PredictionRequest
 from app.rating import Rating, RatingReceipt
@@ -16,6 +19,7 @@ from app.store import Outcome, Store, Written
 from engine.bundle import Bundle
 from engine.errors import ConflictError, StoreError, UnsupportedError
 from engine.events import Event, History
+from engine.exposure import Exposure
 from engine.recommender import Query, Recommender
 
 STORE_UNREACHABLE = "store_unreachable"
@@ -30,22 +34,31 @@ class Served:
     version: int = 0
     field: str = ""
     keep: bytes | None = None
+    explored: tuple[ExploredPlace, ...] = ()
+
+    @property
+    def leaves_something(self) -> bool:
+        """Whether there is anything to write once the answer is sent."""
+        return self.keep is not None or bool(self.explored)
 
 
 class Serving:
     """Holds no state of any user: that is the store's."""
 
-    def __init__(self, bundle: Bundle, recommender: Recommender, store: Store, settings: Settings) -> None:
+    def __init__(self, bundle: Bundle, recommender: Recommender, store: Store, url: str) -> None:
         self.metrics = Metrics()
         self.store = store
+        self.items = Items(bundle, recommender, store.connection, url, self.metrics)
         self._recommender = recommender
-        self._settings = settings
+        self._settings = store.connection.settings
+        self._exposure = _exposure(self._settings)
         self.model_version = bundle.model_version
 
     async def recommend(self, user_id: str, n: int) -> Served:
         """Answer from the cache, or from the history as it is now; without a store, from what is popular."""
         started = time.perf_counter()
-        field = f"{self.model_version}:{n}"
+        # A change of the items must not be hidden by an answer from before it.
+        field = f"{self.model_version}:{self.items.tail.applied}:{n}"
         try:
             state = await self.store.read(user_id, field)
         except StoreError:
@@ -53,11 +66,13 @@ class Serving:
         if state.cached is not None:
             self.metrics.answers.labels("cached", "hit", "").inc()
             return Served(timed(state.cached, time.perf_counter() - started), "hit")
-        recommendation = self._recommender.recommend([Query(state.history, n, state.seen)])[0]
-        encoded = encode_answer(user_id, recommendation, self._recommender.items, self.model_version, state.version)
+        recommendation = self._recommender.recommend([Query(state.history, n, state.seen, exposure=self._exposure)])[0]
+        answer_id, items = uuid.uuid4().hex, self._recommender.items
+        encoded = encode_answer(user_id, answer_id, recommendation, items, self.model_version, state.version)
         self.metrics.answers.labels(recommendation.source, "miss", "").inc()
-        keep = encoded if self._settings.cache_seconds else None
-        return Served(timed(encoded, time.perf_counter() - started), "miss", state.version, field, keep)
+        explored = explored_places(user_id, answer_id, recommendation, self.model_version)
+        keep = encoded if self._settings.cache_seconds and self.items.tail.is_settled else None
+        return Served(timed(encoded, time.perf_counter() - started), "miss", state.version, field, keep, explored)
 
     async def predict(self, request: PredictionRequest) -> PredictionAnswer:
         """Predict ratings from the history as it is now; raises UnsupportedError if the bundle cannot."""
@@ -84,13 +99,14 @@ class Serving:
         )
 
     async def keep(self, user_id: str, served: Served) -> None:
-        """Cache an answer; that it could not be cached is counted and harms nobody."""
-        if served.keep is None:
-            return
+        """Cache an answer and log what was explored; that this failed is counted and harms nobody."""
+        outcome = "written"
         try:
-            await self.store.keep(user_id, served.version, served.field, served.keep)
+            await self.store.keep(user_id, served.version, served.field, served.keep, served.explored)
         except StoreError:
+            outcome = "lost"
             self.metrics.answers.labels("cached", "failed", STORE_UNREACHABLE).inc()
+        self.metrics.exposures.labels(outcome).inc(len(served.explored))
 
     async def rate(self, ratings: Sequence[Rating]) -> RatingReceipt:
         """Write ratings; returns when they are on disk. All are checked before any is written."""
@@ -119,9 +135,16 @@ class Serving:
     def _degraded(self, user_id: str, n: int, started: float) -> Served:
         recommendation = self._recommender.popular(Query(History(), n))
         self.metrics.answers.labels(recommendation.source, "miss", STORE_UNREACHABLE).inc()
-        items = self._recommender.items
-        encoded = encode_answer(user_id, recommendation, items, self.model_version, None, STORE_UNREACHABLE)
+        answer_id, items = uuid.uuid4().hex, self._recommender.items
+        encoded = encode_answer(user_id, answer_id, recommendation, items, self.model_version, None, STORE_UNREACHABLE)
         return Served(timed(encoded, time.perf_counter() - started), "miss")
+
+
+def _exposure(settings: Settings) -> Exposure | None:
+    if not (settings.exploration_share or settings.novelty_boost):
+        return None
+    days = settings.novelty_half_life_days, settings.fresh_days
+    return Exposure(settings.exploration_share, settings.novelty_boost, *days)
 
 
 def _conflict(events: Sequence[Event], written: Sequence[Written], **receipt: object) -> ConflictError:

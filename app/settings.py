@@ -46,7 +46,23 @@ class Settings(BaseSettings):
     allow_volatile: bool = False
     """Accept a store that does not write to disk before it answers; ratings can then be lost."""
     max_body_bytes: int = Field(default=1_048_576, ge=1_024)
-    """Largest request body."""
+    """Largest request body, of items apart."""
+    max_item_body_bytes: int = Field(default=16_777_216, ge=1_024)
+    """Largest body of POST and PATCH /items."""
+    max_image_bytes: int = Field(default=8_388_608, ge=1_024)
+    """Largest image file of an item."""
+    max_audio_bytes: int = Field(default=4_194_304, ge=1_024)
+    """Largest sound file of an item."""
+    max_live_items: int = Field(default=1_000_000, ge=1)
+    """How many added, changed or deleted items the store takes; each worker holds them in memory."""
+    exploration_share: float = Field(default=0.0, ge=0, le=1)
+    """Share of the places of an answer that is given to items by chance. 0 switches exploration off."""
+    novelty_boost: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    """How much a new item is lifted."""
+    novelty_half_life_days: float = Field(default=7.0, gt=0, allow_inf_nan=False)
+    """After how many days half of that is left."""
+    fresh_days: float = Field(default=30.0, gt=0, allow_inf_nan=False)
+    """How long an item is new, and comes up in exploration."""
     clock_skew_seconds: float = Field(default=300.0, ge=0)
     """How far in the future a client's timestamp may lie."""
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from enum import IntEnum
 from typing import Self
 
+from app.exploration_log import EXPOSURES_KEPT, EXPOSURES_KEY, ExploredPlace
 from app.keys import PARTITIONS_KEY, Keys
 from app.settings import Settings
 from app.store_connection import Arguments, Command, StoreConnection, reported
@@ -102,12 +103,19 @@ class Store:
         replies = await self.connection.run(self._write, commands)
         return [Written(Outcome(outcome), version) for outcome, version in replies]
 
-    async def keep(self, user_id: str, version: int, field: str, answer: bytes) -> bool:
-        """Cache an answer unless the history has changed since `version`; return whether it was kept."""
+    async def keep(
+        self, user_id: str, version: int, field: str, answer: bytes | None, explored: Sequence[ExploredPlace] = ()
+    ) -> bool:
+        """Cache an answer unless the history has changed since `version`; return whether it was kept.
+
+        Its explored places are logged in the same round trip.
+        """
         keys = Keys.of(user_id, self._settings.partitions)
-        args: list[str | int | bytes] = [version, field, answer, self._settings.cache_seconds, ANSWERS_PER_USER]
-        with reported():
-            return bool(await self._keep(keys=[keys.cache, keys.version], args=args))
+        args: Arguments = [version, field, answer or b"", self._settings.cache_seconds, ANSWERS_PER_USER]
+        commands: list[Command] = [] if answer is None else [([keys.cache, keys.version], args)]
+        log = ["XADD", EXPOSURES_KEY, "MAXLEN", "~", str(EXPOSURES_KEPT), "*"]
+        further = [(log, place.fields()) for place in explored]
+        return any(await self.connection.run_unconfirmed(self._keep, commands, further))
 
     async def load(self, histories: Iterable[History]) -> int:
         """Put histories that training knows into the store, without logging them; return the number of events."""

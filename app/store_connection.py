@@ -54,26 +54,36 @@ class StoreConnection:
         folder = resources.files("app").joinpath("scripts")
         return self.redis.register_script("".join((folder / f"{name}.lua").read_text("utf-8") for name in names))
 
-    async def run(self, script: AsyncScript, commands: Sequence[Command], further: Sequence[Command] = ()) -> list[Any]:
-        """Run a script once for each command, in one round trip that ends when all is on disk.
+    async def run(self, script: AsyncScript, commands: Sequence[Command]) -> list[Any]:
+        """Run a script once for each command, in one round trip that ends when all is on disk."""
+        return await self._run(script, commands, (), waits=self._waits_for_disk)
 
-        `further` are plain commands (name and keys, arguments) that go along.
-        """
+    async def run_unconfirmed(
+        self, script: AsyncScript, commands: Sequence[Command], further: Sequence[Command]
+    ) -> list[Any]:
+        """Like `run`, but without waiting for the disk; `further` are plain commands that go along."""
+        return await self._run(script, commands, further, waits=False)
+
+    async def _run(
+        self, script: AsyncScript, commands: Sequence[Command], further: Sequence[Command], *, waits: bool
+    ) -> list[Any]:
         with reported():
             try:
-                return await self._send(script, commands, further)
+                return await self._send(script, commands, further, waits=waits)
             except NoScriptError:
                 # A server that was restarted has forgotten its scripts; the plain commands were done.
                 await self.redis.script_load(script.script)
-                return await self._send(script, commands, ())
+                return await self._send(script, commands, (), waits=waits)
 
-    async def _send(self, script: AsyncScript, commands: Sequence[Command], further: Sequence[Command]) -> list[Any]:
+    async def _send(
+        self, script: AsyncScript, commands: Sequence[Command], further: Sequence[Command], *, waits: bool
+    ) -> list[Any]:
         async with self.redis.pipeline(transaction=False) as pipeline:
             _queue(pipeline, script, commands, further)
-            if self._waits_for_disk:
+            if waits:
                 pipeline.execute_command("WAITAOF", 1, 0, int(self.settings.store_timeout_seconds * 1000))
             replies: list[Any] = await pipeline.execute()
-        if self._waits_for_disk and replies[-1][0] < 1:
+        if waits and replies[-1][0] < 1:
             raise StoreError("the store did not confirm that all is on disk; send it again, events with the same ids")
         return replies[: len(commands)]
 

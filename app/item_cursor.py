@@ -1,0 +1,39 @@
+"""ItemCursor: where the next page of items begins, in a form that clients need not understand."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass
+
+from app.live_items import Place
+from engine.errors import QueryError
+
+BEFORE_ALL: Place = (-1.0, "")
+
+
+@dataclass(frozen=True, slots=True)
+class ItemCursor:
+    """An index among the bundle's items, or the place after which the live ones go on."""
+
+    index: int = 0
+    place: Place | None = None
+
+    def encode(self) -> str:
+        """Return the cursor as a client gets it."""
+        content = [self.index] if self.place is None else list(self.place)
+        return base64.urlsafe_b64encode(json.dumps(content, separators=(",", ":")).encode()).decode().rstrip("=")
+
+    @classmethod
+    def decode(cls, text: str) -> ItemCursor:
+        """Read what `encode` gave; raises QueryError for anything else."""
+        try:
+            match json.loads(base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)):
+                case [int(index)] if index >= 0:
+                    return cls(index)
+                case [float(added_at), str(item_id)]:
+                    return cls(place=(added_at, item_id))
+        except (binascii.Error, ValueError, RecursionError):
+            pass
+        raise QueryError(f"cursor: {text!r:.100} is none that this service gave; begin without one")

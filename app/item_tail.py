@@ -1,0 +1,176 @@
+"""ItemTail: keeps a worker's catalogue in step with the store, from the start of the worker to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+from app.item_document import ItemDocument
+from app.item_encoding import BATCH, ItemEncoding, Vector
+from app.item_store import ChangeLog, ItemStore
+from app.live_items import LiveItems
+from app.metrics import Metrics
+from engine.errors import DataError, StoreError
+from engine.item_content import ItemContent
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.02, 1.0
+REACH_SECONDS = 5.0
+logger = logging.getLogger("liverec")
+
+
+class ItemTail:
+    """Loads all items, then follows the log of changes; `applied` is the newest change that the catalogue has.
+
+    It alone changes the catalogue, in the order of the log, so all workers come to know the same.
+    """
+
+    def __init__(
+        self, store: ItemStore, log: ChangeLog, items: LiveItems, encoding: ItemEncoding, metrics: Metrics
+    ) -> None:
+        self.applied = 0
+        self.lag = 0
+        self._store = store
+        self._log = log
+        self._items = items
+        self._encoding = encoding
+        self._metrics = metrics
+        self._moved = asyncio.Condition()
+        self._hurry, self._has_stale = asyncio.Event(), asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether every vector is one of this bundle's; while not, the answers may change without a change of items."""
+        return not self._items.stale
+
+    async def start(self) -> None:
+        """Load all items, then go on beside the requests."""
+        await self._reload()
+        self._tasks = [asyncio.create_task(self._forever(each)) for each in (self._follow, self._refresh)]
+
+    async def stop(self) -> None:
+        """End what `start` began."""
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with suppress(asyncio.CancelledError):
+                await task
+        await self._log.close()
+
+    async def reach(self, seq: int) -> None:
+        """Return when the catalogue has this change; raises StoreError if that takes too long."""
+        self._hurry.set()
+        async with self._moved:
+            try:
+                async with asyncio.timeout(REACH_SECONDS):
+                    await self._moved.wait_for(lambda: self.applied >= seq)
+            except TimeoutError:
+                raise StoreError(
+                    f"change {seq} of the items is stored, but this worker has read only {self.applied}; send it again"
+                ) from None
+
+    async def measured_lag(self) -> int:
+        """Return how many changes the store has that the catalogue lacks; raises StoreError if it cannot be reached."""
+        return max(await self._store.seq() - self.applied, 0)
+
+    async def _forever(self, step: Callable[[], Awaitable[None]]) -> None:
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                await step()
+                pause = FIRST_PAUSE
+            except StoreError:
+                self._metrics.item_tail_failures.labels("store").inc()
+            except Exception:
+                # The service must go on answering, and the next try may succeed: an item can be mended or deleted.
+                self._metrics.item_tail_failures.labels("unforeseen").inc()
+                logger.exception("items could not be brought up to date; trying again")
+            else:
+                continue
+            self._hurry.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._hurry.wait(), pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def _follow(self) -> None:
+        changes = await self._log.after(self.applied)
+        newest = changes[-1][0] if changes else await self._store.seq()
+        # What follows 7 is 8, unless the log was trimmed; and a store that was emptied begins again.
+        is_broken = changes[0][0] != self.applied + 1 if changes else newest < self.applied or self.lag > 0
+        self._tell_lag(newest)
+        if is_broken:
+            await self._reload()
+        elif changes:
+            await self._apply(await self._read([item_id for _, item_id in changes]))
+            await self._move(newest)
+
+    async def _reload(self) -> None:
+        # The number before the scan: what changes during it is in the log.
+        newest, seen = await self._store.seq(), set[str]()
+        async for documents in self._store.scan():
+            await self._apply(documents)
+            seen |= {each.item_id for each in documents}
+        self._items.keep_only(seen)
+        await self._move(newest)
+
+    async def _apply(self, documents: Sequence[ItemDocument]) -> None:
+        self._items.apply(documents)
+        if self._items.stale:
+            self._has_stale.set()
+        # Requests may come in between.
+        await asyncio.sleep(0)
+
+    async def _move(self, seq: int) -> None:
+        async with self._moved:
+            self.applied = seq
+            self._moved.notify_all()
+
+    async def _refresh(self) -> None:
+        """Compute vectors again that another content network computed."""
+        await self._has_stale.wait()
+        # Each worker begins elsewhere (hashes differ by process), so that they share the work.
+        wanted = sorted(self._items.stale, key=hash)[:BATCH]
+        documents = [each for each in await self._read(wanted) if self._items.is_newest(each)]
+        done = [each for each in documents if each.model == self._encoding.version]
+        renewed = await self._renewed([each for each in documents if each.model != self._encoding.version])
+        self._items.apply([each for each in (*done, *renewed) if self._items.is_newest(each)])
+        if renewed:
+            await self._store.put_vectors(renewed)
+        if not self._items.stale:
+            self._has_stale.clear()
+        elif not documents:
+            await asyncio.sleep(FIRST_PAUSE)
+
+    async def _renewed(self, documents: Sequence[ItemDocument]) -> list[ItemDocument]:
+        if not documents:
+            return []
+        media = await self._store.media([each.item_id for each in documents])
+        contents = [
+            ItemContent(document.metadata, each.image, each.audio)
+            for document, each in zip(documents, media, strict=True)
+        ]
+        vectors = await self._vectors([each.item_id for each in documents], contents)
+        version = self._encoding.version or ""
+        pairs = zip(documents, vectors, strict=True)
+        return [replace(document, model=version, vector=vector) for document, vector in pairs]
+
+    async def _vectors(self, item_ids: Sequence[str], contents: Sequence[ItemContent]) -> list[Vector | None]:
+        try:
+            return await self._encoding.vectors(contents)
+        except DataError as error:
+            if len(contents) > 1:
+                pairs = zip(item_ids, contents, strict=True)
+                return [(await self._vectors([item_id], [content]))[0] for item_id, content in pairs]
+            logger.warning("item %r cannot be read by this bundle's content network: %s", item_ids[0], error)
+            return [None]
+
+    async def _read(self, item_ids: Sequence[str]) -> list[ItemDocument]:
+        found = await self._store.read(list(dict.fromkeys(item_ids)))
+        return [each for each in found if each is not None]
+
+    def _tell_lag(self, newest: int) -> None:
+        self.lag = max(newest - self.applied, 0)
+        self._metrics.item_lag.set(self.lag)

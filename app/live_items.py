@@ -1,0 +1,86 @@
+"""LiveItems: what this worker has applied of the items in the store, in front of the engine's catalogue."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Collection, Sequence
+
+from app.item_document import ItemDocument
+from engine.catalogue import Catalogue, CatalogueItem
+from engine.items import ItemTable
+from engine.live_item import LiveItem
+
+Place = tuple[float, str]
+"""added_at and item_id: the same in every worker, and no change of an item moves it."""
+
+
+class LiveItems:
+    """Puts documents into the catalogue; `stale` are those whose vector another content network computed."""
+
+    def __init__(self, catalogue: Catalogue, items: ItemTable, network: str | None) -> None:
+        self.catalogue = catalogue
+        self.stale: set[str] = set()
+        self._items = items
+        self._network = network
+        self._seqs: dict[str, int] = {}
+        self._places: dict[str, Place] = {}
+        self._order: list[Place] | None = []
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def apply(self, documents: Sequence[ItemDocument]) -> None:
+        """Make the catalogue say what the documents say; of several of one item the last counts."""
+        newest = {each.item_id: each for each in documents}
+        here = [each for each in newest.values() if not each.is_deleted]
+        gone = newest.keys() - {each.item_id for each in here}
+        self.catalogue.remove(sorted(gone))
+        self.catalogue.put([self._live(each) for each in here])
+        self._seqs.update((item_id, each.seq) for item_id, each in newest.items())
+        for item_id in gone:
+            self._places.pop(item_id, None)
+        self._places |= {
+            each.item_id: (each.added_at, each.item_id) for each in here if not self.is_trained(each.item_id)
+        }
+        self._order = None
+        self.stale -= gone
+
+    def is_newest(self, document: ItemDocument) -> bool:
+        """Return whether nothing newer of this item has been applied, and it is not about to be."""
+        return self._seqs.get(document.item_id) == document.seq and not document.is_deleted
+
+    def keep_only(self, item_ids: Collection[str]) -> None:
+        """Remove the items that the bundle does not know and that are not among these."""
+        self.apply([ItemDocument(item_id, is_deleted=True) for item_id in self._places.keys() - set(item_ids)])
+
+    def is_trained(self, item_id: str) -> bool:
+        """Return whether the bundle knows the item."""
+        return 0 <= self._items.vocabulary.index_of(item_id) < len(self._items)
+
+    def of_bundle(self, start: int, n: int) -> tuple[list[CatalogueItem], int | None]:
+        """Return n items of the bundle from an index on, and the index to go on from; None after the last."""
+        found = list[CatalogueItem]()
+        for index in range(start, len(self._items)):
+            if len(found) == n:
+                return found, index
+            if item := self.catalogue.get(self._items.vocabulary.id_of(index)):
+                found.append(item)
+        return found, None
+
+    def after(self, place: Place, n: int) -> tuple[list[CatalogueItem], Place | None]:
+        """Return n items that the bundle does not know, the oldest first, and where to go on; None at the end."""
+        if self._order is None:
+            self._order = sorted(self._places.values())
+        start = bisect_right(self._order, place)
+        places = self._order[start : start + n]
+        items = [item for _, item_id in places if (item := self.catalogue.get(item_id))]
+        return items, [place, *places][-1] if start + n < len(self._order) else None
+
+    def _live(self, document: ItemDocument) -> LiveItem:
+        """Return the item without a vector that this bundle cannot use."""
+        if document.model == self._network:
+            self.stale.discard(document.item_id)
+            return document.live()
+        if self._network is not None and not self.is_trained(document.item_id):
+            self.stale.add(document.item_id)
+        return document.live(with_vector=False)
