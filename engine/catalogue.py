@@ -11,10 +11,11 @@ import numpy.typing as npt
 
 from engine.content_source import ContentSource
 from engine.content_vectors import ContentVectors
-from engine.errors import QueryError
+from engine.errors import BundleError, QueryError
 from engine.indexed_source import IndexedSource
 from engine.item_tower import ItemTower
 from engine.items import ItemTable
+from engine.likeness import Likeness, SimilarItems
 from engine.live_item import LiveItem
 from engine.source import Source
 from engine.vector_source import VectorSource
@@ -39,14 +40,6 @@ class CatalogueItem:
     """Whether it is found by what it is like; if not, only the popular list and exploration show it."""
 
 
-@dataclass(frozen=True, slots=True)
-class SimilarItems:
-    """Items [(item_id, score)] by how much they are like one item, best first; `space`: how that was measured."""
-
-    space: str
-    items: list[tuple[str, float]]
-
-
 class Catalogue:
     """The items of a bundle and those that came live; a change counts from the next answer on.
 
@@ -63,11 +56,14 @@ class Catalogue:
         self._items = items
         self._indexed = [source for source in sources if isinstance(source, IndexedSource)]
         networks = {source.name: source for source in sources if isinstance(source, VectorSource)}
+        if strange := (towers or {}).keys() - networks.keys():
+            raise BundleError(f"there are towers for {sorted(strange)}, which are no network sources; train again")
         self._towers = [(networks[name], tower) for name, tower in (towers or {}).items()]
         self._by_content = [source for source in sources if isinstance(source, ContentSource)]
         self._content = next((source.content for source in self._by_content), None)
         if self._content is None and content_vectors is not None:
             self._content = ContentVectors(content_vectors)
+        self._likeness = Likeness(items, sources, self._content)
 
     def put(self, items: Sequence[LiveItem]) -> None:
         """Add items, or change those that are there; of several with one id the last counts.
@@ -114,8 +110,14 @@ class Catalogue:
         return [self._item(index) for index in there[:n]], there[n] if len(there) > n else None
 
     def similar(self, item_id: str, n: int, space: str) -> SimilarItems:
-        """Return the n items that are most like one item."""
-        raise NotImplementedError
+        """Return the n items most like one item, without hidden ones; raises QueryError if nobody knows it.
+
+        space: "content", "hybrid" or "collaborative" (see Likeness); UnsupportedError if the bundle lacks it.
+        """
+        index = self._items.vocabulary.index_of(item_id)
+        if index == UNKNOWN or index in self._items.rows.dead:
+            raise QueryError(f"item {item_id!r} is unknown; add it first, or ask for one of the catalogue")
+        return self._likeness.nearest(index, n, space)
 
     def _needs_row(self, item: LiveItem) -> bool:
         index = self._items.vocabulary.index_of(item.item_id)

@@ -1,19 +1,32 @@
-"""Exposure: places in the list for items that hardly anybody has met yet."""
+"""Exposure: what new items get of a list beyond what their scores give them."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 
 from engine.errors import QueryError
+
+Floats = npt.NDArray[np.floating]
+
+
+class Draw(NamedTuple):
+    """Which item of the pool stands at a place, and how probable that was."""
+
+    position: int
+    propensity: float
 
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """How much of a list new items get; they are live items that were added less than `fresh_days` ago.
+    """Fresh items are live ones that were added less than `fresh_days` ago.
 
     share: the probability with which a place is given to one of them. boost: what an item just added gains, in standard
-    deviations of the candidates' scores; half of it is left after `half_life_days`. Raises QueryError.
+    deviations of the candidates' scores; after `half_life_days` it is half of that. Raises QueryError.
     """
 
     share: float = 0.0
@@ -29,3 +42,41 @@ class Exposure:
         for name, days in (("half_life_days", self.half_life_days), ("fresh_days", self.fresh_days)):
             if not 0 < days < math.inf:
                 raise QueryError(f"{name} is {days}; it must be a number above 0")
+
+    def boosted(self, scores: Floats, ages: Floats) -> npt.NDArray[np.float32]:
+        """Return scores [K] with what novelty adds; ages [K] in days, infinite where nothing is added."""
+        real = scores[np.isfinite(scores)]
+        step = self.boost * float(real.std()) if len(real) else 0.0
+        boosted: npt.NDArray[np.float32] = (scores + step * 0.5 ** (ages / self.half_life_days)).astype(np.float32)
+        return boosted
+
+    def explored(self, places: int, random: np.random.Generator) -> list[int]:
+        """Return which places, from 0, are to be given away: each on its own with the probability `share`."""
+        found: list[int] = np.flatnonzero(random.random(places) < self.share).tolist()
+        return found
+
+    def draws(self, places: list[int], chances: Floats, random: np.random.Generator) -> dict[int, Draw]:
+        """Draw an item for each of the places by its chance [P]; one that stands further up already leaves it empty.
+
+        All draws are independent, so an item with the chance c is drawn at any place with q = share * c, and stands at
+        the place k from 0 with q (1 - q)^k, whatever the others do: that is its propensity, with nothing left out.
+        """
+        if not len(chances):
+            return {}
+        found, positions = dict[int, Draw](), set[int]()
+        for place, position in zip(places, random.choice(len(chances), len(places), p=chances).tolist(), strict=True):
+            if position not in positions:
+                probability = self.share * float(chances[position])
+                found[place] = Draw(position, probability * (1 - probability) ** place)
+                positions.add(position)
+        return found
+
+
+def chances_of(scores: Floats, known: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+    """Return probabilities [P]: the softmax of scores [P]; an item without a score is as probable as the average."""
+    weights = np.ones(len(scores), dtype=np.float64)
+    if known.any():
+        weights[known] = np.exp(scores[known].astype(np.float64) - scores[known].max())
+        weights[~known] = weights[known].mean()
+    chances: npt.NDArray[np.float64] = weights / weights.sum()
+    return chances

@@ -20,6 +20,7 @@ from engine.vocabulary import Vocabulary
 
 Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
+SECONDS_PER_DAY = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,13 @@ class ItemTable:
         """Return the live rows that may be answered and were added after `since`, unix seconds."""
         rows = np.flatnonzero(self.rows.added_at.rows > since) + len(self) + 1
         return rows[~self.rows.forbidden.hits(rows)]
+
+    def ages(self, indices: Indices, now: float) -> npt.NDArray[np.float64]:
+        """Return how many days ago live items were added, infinity for those of the bundle; `now` in unix seconds."""
+        live = indices > len(self)
+        ages = np.full(indices.shape, np.inf)
+        ages[live] = np.maximum(now - self.rows.added_at.rows[indices[live] - len(self) - 1], 0.0) / SECONDS_PER_DAY
+        return ages
 
     def metadata_of(self, index: int) -> dict[str, Any]:
         """Return the metadata of one item, empty if none was given."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
@@ -12,16 +14,17 @@ import numpy.typing as npt
 from engine.catalogue import Catalogue
 from engine.errors import QueryError
 from engine.events import History
-from engine.exposure import Exposure
+from engine.exposure import Exposure, chances_of
 from engine.features import Candidates, below_best
 from engine.indexed_source import IndexedSource
 from engine.item_tower import ItemTower
 from engine.items import ItemTable
 from engine.limits import Limits
+from engine.picks import Pick, best_picks, contains, indices_of, joined, with_draws
 from engine.ranking import Ranker, rerank
 from engine.ratings import RatingPredictor
 from engine.source import Reading, Source
-from engine.window import HistoryColumns, HistoryWindow
+from engine.window import SECONDS_PER_DAY, HistoryColumns, HistoryWindow
 
 Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
@@ -75,7 +78,8 @@ class Recommendation:
 class Recommender:
     """The whole path from histories to answers; holds no state of any user.
 
-    The first source gives the retrieved order; the further ones propose candidates for the ranker.
+    The first source gives the retrieved order; the further ones propose candidates for the ranker. `clock` (unix
+    seconds) and `random` are for exposure alone.
     """
 
     def __init__(
@@ -95,6 +99,8 @@ class Recommender:
         self.ratings = ratings
         self.catalogue = Catalogue(items, sources, towers, content_vectors)
         self._ranker = ranker
+        self.clock: Callable[[], float] = time.time
+        self.random = np.random.default_rng()
 
     def without_ranker(self) -> Recommender:
         """Return the same recommender with the first source only."""
@@ -112,8 +118,10 @@ class Recommender:
         if self._ranker is None and len(self.sources) > 1:
             return self.without_ranker().recommend(queries)
         answers: list[Recommendation] = []
-        for start in range(0, len(queries), MAX_BATCH):
-            answers += self._recommend_batch(queries[start : start + MAX_BATCH])
+        for _, alike in groupby(queries, key=lambda query: query.only):
+            lot = list(alike)
+            for start in range(0, len(lot), MAX_BATCH):
+                answers += self._recommend_batch(lot[start : start + MAX_BATCH])
         return answers
 
     def candidates(self, columns: HistoryColumns, excluded: Sequence[Indices]) -> Candidates:
@@ -121,24 +129,7 @@ class Recommender:
 
         The first source's candidates stand first; those that only further sources propose follow in its order.
         """
-        first, *others = self.sources
-        rows = self.window.newest(columns, self.items.vocabulary.padding_index)
-        reading, readings = first.read(rows), [source.read(rows) for source in others]
-        limits = Limits(excluded, self.items.rows.forbidden)
-        indices, scores = first.search(reading, limits, first.depth)
-        proposed = {first.name: indices}
-        for source, each in zip(others, readings, strict=True):
-            proposed[source.name], _ = source.search(each, limits, source.depth)
-        if others:
-            indices, scores = _joined(first, reading, indices, scores, [proposed[each.name] for each in others])
-        return Candidates(
-            rows,
-            _user_vectors(first, reading),
-            indices,
-            scores,
-            {source.name: source.scores(each, indices) for source, each in zip(others, readings, strict=True)},
-            {name: _contains(own, indices) for name, own in proposed.items()},
-        )
+        return self._candidates(columns, self._limits(excluded))
 
     def candidates_for(self, histories: Sequence[History]) -> Candidates:
         """Return what the sources propose of the items that each history has not seen."""
@@ -151,7 +142,29 @@ class Recommender:
 
     def popular(self, query: Query) -> Recommendation:
         """Return the most popular items that the query does not exclude: an answer that needs no history."""
-        return self._answer(query, _Picked.nothing(), POPULAR)
+        return self._answer(query, [], POPULAR)
+
+    def _limits(self, excluded: Sequence[Indices], only: frozenset[str] | None = None) -> Limits:
+        return Limits(excluded, self.items.rows.forbidden, None if only is None else np.sort(self._known(only)))
+
+    def _candidates(self, columns: HistoryColumns, limits: Limits) -> Candidates:
+        first, *others = self.sources
+        rows = self.window.newest(columns, self.items.vocabulary.padding_index)
+        reading, readings = first.read(rows), [source.read(rows) for source in others]
+        indices, scores = first.search(reading, limits, first.depth)
+        proposed = {first.name: indices}
+        for source, each in zip(others, readings, strict=True):
+            proposed[source.name], _ = source.search(each, limits, source.depth)
+        if others:
+            indices, scores = joined(first, reading, indices, scores, [proposed[each.name] for each in others])
+        return Candidates(
+            rows,
+            _user_vectors(first, reading),
+            indices,
+            scores,
+            {source.name: source.scores(each, indices) for source, each in zip(others, readings, strict=True)},
+            {name: contains(own, indices) for name, own in proposed.items()},
+        )
 
     def _recommend_batch(self, queries: Sequence[Query]) -> list[Recommendation]:
         columns = self.window.columns([query.history for query in queries], self.items)
@@ -162,21 +175,30 @@ class Recommender:
         return [answers.get(row) or self.popular(query) for row, query in enumerate(queries)]
 
     def _personal(self, queries: Sequence[Query], columns: HistoryColumns) -> list[Recommendation]:
-        excluded = [self._excluded(query) for query in queries]
-        candidates, source = self.candidates(columns, excluded), RETRIEVAL
+        limits = self._limits([self._excluded(query) for query in queries], queries[0].only)
+        candidates, source = self._candidates(columns, limits), RETRIEVAL
         if self._ranker is not None:
             candidates, source = rerank(self._ranker, candidates), RERANK
         n = max(query.n for query in queries)
         if n > self.sources[0].depth:
-            candidates = self._deepened(candidates, excluded, n)
-        picked = [_Picked.of(candidates, row, query.n) for row, query in enumerate(queries)]
-        return [self._answer(query, each, source) for query, each in zip(queries, picked, strict=True)]
+            candidates = self._deepened(candidates, limits, n)
+        return [
+            self._answer(query, self._picks(query, candidates, row), source, candidates.user_vectors[row])
+            for row, query in enumerate(queries)
+        ]
 
-    def _deepened(self, candidates: Candidates, excluded: Sequence[Indices], n: int) -> Candidates:
+    def _picks(self, query: Query, candidates: Candidates, row: int) -> list[Pick]:
+        if query.exposure is None or not query.exposure.boost:
+            return best_picks(candidates, row, query.n)
+        ages = self.items.ages(candidates.indices[row], self.clock())
+        scores = np.where(candidates.indices[row] >= 0, candidates.scores[row], -np.inf)
+        return best_picks(candidates, row, query.n, query.exposure.boosted(scores, ages))
+
+    def _deepened(self, candidates: Candidates, limits: Limits, n: int) -> Candidates:
         """Append what the first source finds beyond its depth; scores are shifted so that they never rise."""
         first = self.sources[0]
-        taken = [np.concatenate(pair) for pair in zip(excluded, candidates.indices, strict=True)]
-        indices, scores = first.search(first.read(candidates.rows), Limits(taken, self.items.rows.forbidden), n)
+        taken = [np.concatenate(pair) for pair in zip(limits.excluded, candidates.indices, strict=True)]
+        indices, scores = first.search(first.read(candidates.rows), replace(limits, excluded=taken), n)
         lowest = np.where(candidates.indices >= 0, candidates.scores, 0.0).min(axis=1, keepdims=True, initial=0.0)
         steps = below_best(scores, indices)
         proposed = {name: np.pad(by, ((0, 0), (0, n))) for name, by in candidates.proposed.items()}
@@ -196,81 +218,59 @@ class Recommender:
         indices = self.items.vocabulary.indices_of(item_ids)
         return indices[indices >= 0]
 
-    def _answer(self, query: Query, picked: _Picked, source: str) -> Recommendation:
-        chosen, scores = self._top_up(query, picked.indices, picked.scores)
-        ratings = self.ratings.predict(query.history, chosen) if self.ratings else None
-        reasons = [*picked.reasons, *[(POPULAR,)] * (len(chosen) - len(picked.reasons))]
+    def _answer(
+        self, query: Query, picks: Sequence[Pick], source: str, user_vector: Floats | None = None
+    ) -> Recommendation:
+        picks = [*picks, *self._top_up(query, picks)]
+        if query.exposure is not None:
+            picks = self._explored(query, query.exposure, picks, user_vector)
+        ratings: list[float] | None = None
+        if self.ratings is not None:
+            ratings = self.ratings.predict(query.history, indices_of(picks)).tolist()
         return Recommendation(
             tuple(
                 RecommendedItem(
-                    item_id=self.items.vocabulary.id_of(int(index)),
-                    score=float(score),
-                    predicted_rating=None if ratings is None else float(ratings[rank]),
-                    reason=reasons[rank],
+                    item_id=self.items.vocabulary.id_of(pick.item_index),
+                    score=pick.score,
+                    predicted_rating=None if ratings is None else ratings[rank],
+                    reason=pick.reason,
+                    propensity=pick.propensity,
                 )
-                for rank, (index, score) in enumerate(zip(chosen, scores, strict=True))
+                for rank, pick in enumerate(picks)
             ),
             source,
         )
 
-    def _top_up(self, query: Query, indices: Indices, scores: Floats) -> tuple[Indices, Floats]:
-        missing = query.n - len(indices)
+    def _top_up(self, query: Query, picks: Sequence[Pick]) -> list[Pick]:
+        missing = query.n - len(picks)
         if not missing:
-            return indices, scores
-        taken = np.concatenate((indices, self._excluded(query)))
-        order = self.items.popularity_order()[: missing + len(taken)]
+            return []
+        order, taken = self.items.popularity_order(), self._taken(query, picks)
+        order = order[: missing + len(taken)] if query.only is None else order[np.isin(order, self._known(query.only))]
         more = order[~np.isin(order, taken)][:missing]
         share = self.items.column("popularity", more) / max(self.items.most_popular(), 1.0)
         # Popularity is no score of the networks: what tops up always stands below what they chose.
-        lowest = float(scores[-1]) if len(scores) else 1.0
-        below = np.minimum(lowest - 1.0 + share, lowest)
-        return np.concatenate((indices, more)), np.concatenate((scores, below)).astype(np.float32)
+        lowest = picks[-1].score if picks else 1.0
+        below = np.minimum(lowest - 1.0 + share, lowest).astype(np.float32)
+        return [Pick(index, score, (POPULAR,)) for index, score in zip(more.tolist(), below.tolist(), strict=True)]
 
+    def _taken(self, query: Query, picks: Sequence[Pick]) -> Indices:
+        return np.concatenate((indices_of(picks), self._excluded(query)))
 
-@dataclass(frozen=True, slots=True)
-class _Picked:
-    """The best items of one history, and which sources proposed each."""
+    def _explored(self, query: Query, exposure: Exposure, picks: list[Pick], user_vector: Floats | None) -> list[Pick]:
+        places = exposure.explored(len(picks), self.random)
+        if not places:
+            return picks
+        pool = self.items.fresh(self.clock() - exposure.fresh_days * SECONDS_PER_DAY)
+        pool = pool[~np.isin(pool, self._taken(query, picks))]
+        pool = pool if query.only is None else pool[np.isin(pool, self._known(query.only))]
+        return with_draws(picks, pool, exposure.draws(places, self._chances(pool, user_vector), self.random))
 
-    indices: Indices
-    scores: Floats
-    reasons: list[tuple[str, ...]]
-
-    @classmethod
-    def of(cls, candidates: Candidates, row: int, n: int) -> _Picked:
-        places = np.flatnonzero(candidates.indices[row] >= 0)[:n]
-        proposed = [(name, by[row]) for name, by in candidates.proposed.items()]
-        reasons = [tuple(name for name, by in proposed if by[place]) for place in places]
-        return cls(candidates.indices[row][places], candidates.scores[row][places], reasons)
-
-    @classmethod
-    def nothing(cls) -> _Picked:
-        return cls(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32), [])
-
-
-def _joined(
-    first: Source, reading: Reading, indices: Indices, scores: Floats, others: Sequence[Indices]
-) -> tuple[Indices, Floats]:
-    """Append what the other sources propose beyond `indices`, in the first source's order."""
-    more = _without_repeats(np.concatenate(others, axis=1))
-    more = np.where(_contains(indices, more), -1, more)
-    more_scores = np.where(more >= 0, first.scores(reading, more), -np.inf)
-    order = np.argsort(-more_scores, axis=1, kind="stable")[:, : int((more >= 0).sum(axis=1).max())]
-    more, more_scores = np.take_along_axis(more, order, axis=1), np.take_along_axis(more_scores, order, axis=1)
-    joined_scores = np.concatenate((scores, more_scores), axis=1).astype(np.float32)
-    return np.concatenate((indices, more), axis=1), joined_scores
-
-
-def _without_repeats(indices: Indices) -> Indices:
-    """Return rows sorted, with -1 in place of each repeated index."""
-    ordered = np.sort(indices, axis=1)
-    repeated = np.diff(ordered, axis=1, prepend=-2) == 0
-    return np.where(repeated, -1, ordered)
-
-
-def _contains(own: Indices, indices: Indices) -> npt.NDArray[np.bool_]:
-    """Return which of `indices` [B,K] occur in the same row of `own`."""
-    found = np.stack([np.isin(row, mine) for row, mine in zip(indices, own, strict=True)])
-    return found & (indices >= 0)
+    def _chances(self, pool: Indices, user_vector: Floats | None) -> npt.NDArray[np.float64]:
+        first = self.sources[0]
+        if user_vector is None or not isinstance(first, IndexedSource):
+            return chances_of(np.zeros(len(pool)), np.zeros(len(pool), dtype=bool))
+        return chances_of(first.scores(user_vector[None], pool[None])[0], first.knows(pool))
 
 
 def _user_vectors(source: Source, reading: Reading) -> Floats:

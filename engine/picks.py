@@ -1,0 +1,83 @@
+"""Pick: one place of an answer before it has a name; and how the proposals of several sources become one list."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.exposure import Draw
+from engine.features import Candidates
+from engine.source import Reading, Source
+
+Floats = npt.NDArray[np.float32]
+Indices = npt.NDArray[np.int64]
+EXPLORATION = "exploration"
+
+
+class Pick(NamedTuple):
+    """An item by its index, with what the answer says of it."""
+
+    item_index: int
+    score: float
+    reason: tuple[str, ...]
+    propensity: float | None = None
+
+
+def best_picks(candidates: Candidates, row: int, n: int, scores: Floats | None = None) -> list[Pick]:
+    """Return the best candidates of one history with the sources that proposed each; `scores` [K] change the order."""
+    indices, own = candidates.indices[row], candidates.scores[row] if scores is None else scores
+    order = np.arange(len(indices)) if scores is None else np.argsort(-scores, kind="stable")
+    proposed = [(name, by[row]) for name, by in candidates.proposed.items()]
+    return [
+        Pick(int(indices[place]), float(own[place]), tuple(name for name, by in proposed if by[place]))
+        for place in order[indices[order] >= 0][:n].tolist()
+    ]
+
+
+def indices_of(picks: Sequence[Pick]) -> Indices:
+    """Return the item indices [n]."""
+    return np.array([pick.item_index for pick in picks], dtype=np.int64)
+
+
+def with_draws(picks: Sequence[Pick], pool: Indices, draws: Mapping[int, Draw]) -> list[Pick]:
+    """Return as many picks, with items of the pool at the places that were drawn; the last picks give way.
+
+    A drawn item has the score of the one that would stand there, so that the list keeps the order of its scores.
+    """
+    mixed, regular = list[Pick](), 0
+    for place, _ in enumerate(picks):
+        if (draw := draws.get(place)) is None:
+            mixed.append(picks[regular])
+            regular += 1
+        else:
+            mixed.append(Pick(int(pool[draw.position]), picks[regular].score, (EXPLORATION,), draw.propensity))
+    return mixed
+
+
+def joined(
+    first: Source, reading: Reading, indices: Indices, scores: Floats, others: Sequence[Indices]
+) -> tuple[Indices, Floats]:
+    """Append what the other sources propose beyond `indices`, in the first source's order."""
+    more = _without_repeats(np.concatenate(others, axis=1))
+    more = np.where(contains(indices, more), -1, more)
+    more_scores = np.where(more >= 0, first.scores(reading, more), -np.inf)
+    order = np.argsort(-more_scores, axis=1, kind="stable")[:, : int((more >= 0).sum(axis=1).max())]
+    more, more_scores = np.take_along_axis(more, order, axis=1), np.take_along_axis(more_scores, order, axis=1)
+    joined_scores = np.concatenate((scores, more_scores), axis=1).astype(np.float32)
+    return np.concatenate((indices, more), axis=1), joined_scores
+
+
+def contains(own: Indices, indices: Indices) -> npt.NDArray[np.bool_]:
+    """Return which of `indices` [B,K] occur in the same row of `own`."""
+    found = np.stack([np.isin(row, mine) for row, mine in zip(indices, own, strict=True)])
+    return found & (indices >= 0)
+
+
+def _without_repeats(indices: Indices) -> Indices:
+    """Return rows sorted, with -1 in place of each repeated index."""
+    ordered = np.sort(indices, axis=1)
+    repeated = np.diff(ordered, axis=1, prepend=-2) == 0
+    return np.where(repeated, -1, ordered)
