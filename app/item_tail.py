@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from app.item_document import ItemDocument
 from app.item_encoding import BATCH, ItemEncoding, Vector
-from app.item_store import ChangeLog, ItemStore
+from app.item_store import AT_ONCE, ChangeLog, ItemStore
 from app.live_items import LiveItems
 from app.metrics import Metrics
 from engine.errors import DataError, StoreError
@@ -97,15 +97,16 @@ class ItemTail:
 
     async def _follow(self) -> None:
         changes = await self._log.after(self.applied)
-        newest = changes[-1][0] if changes else await self._store.seq()
+        newest = changes[-1][0] if 0 < len(changes) < AT_ONCE else await self._store.seq()
         # What follows 7 is 8, unless the log was trimmed; and a store that was emptied begins again.
         is_broken = changes[0][0] != self.applied + 1 if changes else newest < self.applied or self.lag > 0
-        self._tell_lag(newest)
         if is_broken:
             await self._reload()
         elif changes:
             await self._apply(await self._read([item_id for _, item_id in changes]))
-            await self._move(newest)
+            await self._move(changes[-1][0])
+        self.lag = max(newest - self.applied, 0)
+        self._metrics.item_lag.set(self.lag)
 
     async def _reload(self) -> None:
         # The number before the scan: what changes during it is in the log.
@@ -170,7 +171,3 @@ class ItemTail:
     async def _read(self, item_ids: Sequence[str]) -> list[ItemDocument]:
         found = await self._store.read(list(dict.fromkeys(item_ids)))
         return [each for each in found if each is not None]
-
-    def _tell_lag(self, newest: int) -> None:
-        self.lag = max(newest - self.applied, 0)
-        self._metrics.item_lag.set(self.lag)

@@ -17,25 +17,32 @@ import pytest
 from tiny import TINY
 from worlds import markov_chain
 
+from app.embedded_store import EmbeddedStore
 from training.config import TrainingConfig
 from training.dataset import Dataset
 from training.pipeline import Pipeline
 from training.preparation import Preparation
 
 START_SECONDS = 40.0
+CONTENT_SERVICE = Path(__file__).with_name("content_service.py")
 
 
 class Service:
-    """One `liverec serve` with its workers."""
+    """One `liverec serve` with its workers, or one worker whose bundle reads content."""
 
-    def __init__(self, bundle: Path, redis_url: str, workers: int, **environment: str) -> None:
+    def __init__(
+        self, bundle: Path, redis_url: str, workers: int, content: str | None = None, **environment: str
+    ) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         command = [sys.executable, "-m", "liverec", "serve", "--bundle", str(bundle), "--port", str(self.port)]
+        command += ["--workers", str(workers)]
+        if content is not None:
+            command = [sys.executable, str(CONTENT_SERVICE), str(bundle), str(self.port), content]
         variables = os.environ | {"REDIS_URL": redis_url} | environment
         variables = {name: value for name, value in variables.items() if value}
-        self.process = subprocess.Popen([*command, "--workers", str(workers)], env=variables, stderr=subprocess.PIPE)
+        self.process = subprocess.Popen(command, env=variables, stderr=subprocess.PIPE)
         self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=10)
 
     def wait(self) -> None:
@@ -68,8 +75,14 @@ def start(tiny_bundle: Path, store_url: str) -> Iterator[Start]:
     """Start services that are stopped at the end."""
     running: list[Service] = []
 
-    def one(workers: int = 1, redis_url: str = store_url, bundle: Path = tiny_bundle, **environment: str) -> Service:
-        service = Service(bundle, redis_url, workers, **environment)
+    def one(
+        workers: int = 1,
+        redis_url: str = store_url,
+        bundle: Path = tiny_bundle,
+        content: str | None = None,
+        **environment: str,
+    ) -> Service:
+        service = Service(bundle, redis_url, workers, content, **environment)
         running.append(service)
         service.wait()
         return service
@@ -94,3 +107,22 @@ def implicit_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def service(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Service:
     """Two workers on one store."""
     return start(workers=2, LIVEREC_VAR=str(tmp_path_factory.mktemp("v")))
+
+
+@pytest.fixture(scope="session")
+def item_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A store for the tests that change items, so that no others see them."""
+    with EmbeddedStore(tmp_path_factory.mktemp("i")) as store:
+        yield store.url
+
+
+@pytest.fixture(scope="session")
+def pair(start: Start, item_store: str) -> tuple[Service, Service]:
+    """Two workers, each with a port of its own, whose bundle reads content."""
+    return start(redis_url=item_store, content="1"), start(redis_url=item_store, content="1")
+
+
+@pytest.fixture(scope="session")
+def reader(pair: tuple[Service, Service]) -> Service:
+    """A worker whose bundle reads content."""
+    return pair[0]

@@ -1,0 +1,226 @@
+"""The store of items against a real server: atomic, numbered without a gap, guarded by the number."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from redis import Redis
+
+from app import item_store
+from app.embedded_store import EmbeddedStore
+from app.item_document import ItemDocument
+from app.item_store import ChangeLog, Draft, ItemStore, Media
+from app.settings import Settings
+from app.store_connection import StoreConnection
+from engine.errors import StoreError, UnsupportedError
+
+T = TypeVar("T")
+VECTOR = np.array([0.5, -1.25, 3e-8], dtype=np.float32)
+FULL = ItemDocument("a", 0, 5.5, False, True, {"title": "é", "tags": []}, True, False, "sha", VECTOR)
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> Iterator[str]:
+    with EmbeddedStore(tmp_path) as store:
+        yield store.url
+
+
+def with_items(url: str, work: Callable[[ItemStore], Awaitable[T]], most: int = 1_000) -> T:
+    async def run() -> T:
+        connection = await StoreConnection.connect(url, Settings())
+        try:
+            return await work(ItemStore(connection, most))
+        finally:
+            await connection.close()
+
+    return asyncio.run(run())
+
+
+def draft(item_id: str, expected: int | None = None, **more: object) -> Draft:
+    return Draft(ItemDocument(item_id, **more), expected)
+
+
+async def everything(store: ItemStore) -> dict[str, ItemDocument]:
+    return {each.item_id: each async for documents in store.scan() for each in documents}
+
+
+def test_an_item_is_read_back_with_its_number(url: str) -> None:
+    async def work(store: ItemStore) -> None:
+        assert await store.put([Draft(FULL), draft("b")]) == [1, 2]
+        a, b, nobody = await store.read(["a", "b", "nobody"])
+        assert np.array_equal(a.vector, VECTOR)
+        assert replace(a, vector=None) == replace(FULL, seq=1, vector=None)
+        assert (b.seq, nobody, await store.seq()) == (2, None, 2)
+
+    with_items(url, work)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    item_id=st.text(min_size=1, max_size=40),
+    title=st.text(max_size=40),
+    number=st.floats(allow_nan=False, allow_infinity=False),
+    added_at=st.floats(0, 4e9),
+)
+def test_any_item_survives_the_store(store_url: str, item_id: str, title: str, number: float, added_at: float) -> None:
+    kept = ItemDocument(item_id, added_at=added_at, metadata={"title": title, "number": number})
+
+    async def work(store: ItemStore) -> ItemDocument | None:
+        # An example before this one may have left an item of this id.
+        await store.put([Draft(replace(kept, is_deleted=True))])
+        await store.put([Draft(kept)])
+        return (await store.read([item_id]))[0]
+
+    found = with_items(store_url, work)
+    assert replace(found, seq=0) == kept
+
+
+def test_all_or_none_are_stored(url: str) -> None:
+    async def work(store: ItemStore) -> None:
+        assert await store.put([draft("a")]) == [1]
+        assert await store.put([draft("b"), draft("a", expected=7)]) is None
+        assert await store.put([draft("b", expected=0), draft("a", expected=0)]) is None
+        assert (await everything(store)).keys() == {"a"}
+        assert await store.seq() == 1
+
+    with_items(url, work)
+
+
+def test_of_two_changes_of_one_state_only_the_first_counts(url: str) -> None:
+    async def work(store: ItemStore) -> None:
+        await store.put([draft("a")])
+        assert await store.put([draft("a", expected=1, metadata={"by": "first"})]) == [2]
+        assert await store.put([draft("a", expected=1, metadata={"by": "second"})]) is None
+        assert (await store.read(["a"]))[0].metadata == {"by": "first"}
+
+    with_items(url, work)
+
+
+def test_an_item_keeps_when_it_came_until_it_is_deleted(url: str) -> None:
+    async def work(store: ItemStore) -> list[float]:
+        times = []
+        for is_deleted, added_at in ((False, 1.5), (False, 2.5), (True, 3.5), (False, 4.5)):
+            await store.put([draft("a", is_deleted=is_deleted, added_at=added_at)])
+            times.append((await store.read(["a"]))[0].added_at)
+        return times
+
+    assert with_items(url, work) == [1.5, 1.5, 1.5, 4.5]
+
+
+def test_images_are_kept_replaced_and_removed(url: str) -> None:
+    async def work(store: ItemStore) -> None:
+        await store.put([Draft(FULL, image=b"one", audio=b"=")])
+        assert await store.media(["a", "b"]) == [Media(b"one", b"="), Media()]
+        await store.put([Draft(FULL, image=None, audio=b"")])
+        assert await store.media(["a"]) == [Media(b"one", None)]
+        await store.put([Draft(FULL, image=b"")])
+        assert await store.media(["a"]) == [Media()]
+
+    with_items(url, work)
+
+
+def test_a_vector_is_replaced_only_while_the_item_is_the_same_and_nobody_is_told(url: str) -> None:
+    async def work(store: ItemStore) -> None:
+        await store.put([Draft(FULL)])
+        renewed = replace(FULL, seq=1, model="other", vector=VECTOR * 2)
+        await store.put_vectors([renewed])
+        [found] = await store.read(["a"])
+        assert (found.model, found.seq, found.added_at, await store.seq()) == ("other", 1, 5.5, 1)
+        assert np.array_equal(found.vector, VECTOR * 2)
+        await store.put([Draft(FULL)])
+        await store.put_vectors([renewed])
+        assert (await store.read(["a"]))[0].model == "sha"
+
+    with_items(url, work)
+
+
+def test_the_number_of_items_is_bounded(url: str) -> None:
+    async def work(store: ItemStore) -> None:
+        await store.put([draft("a"), draft("b")])
+        await store.put([draft("b")])
+        with pytest.raises(UnsupportedError, match=r"2 added or changed items.*LIVEREC_MAX_LIVE_ITEMS"):
+            await store.put([draft("b"), draft("c")])
+
+    with_items(url, work, most=2)
+
+
+def test_the_log_tells_each_change_in_order(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(item_store, "WAIT_SECONDS", 0.05)
+
+    async def work(store: ItemStore) -> None:
+        log = ChangeLog(url, Settings())
+        try:
+            await store.put([draft("a"), draft("ключ")])
+            await store.put([draft("a", is_deleted=True)])
+            assert await log.after(0) == [(1, "a"), (2, "ключ"), (3, "a")]
+            assert await log.after(2) == [(3, "a")]
+            started = time.monotonic()
+            assert await log.after(3) == []
+            assert 0.04 < time.monotonic() - started < 1
+        finally:
+            await log.close()
+
+    with_items(url, work)
+
+
+def test_the_log_wakes_whoever_waits(url: str) -> None:
+    async def work(store: ItemStore) -> float:
+        log = ChangeLog(url, Settings())
+        try:
+            waiting = asyncio.create_task(log.after(0))
+            await asyncio.sleep(0.1)
+            started = time.monotonic()
+            await store.put([draft("a")])
+            assert await waiting == [(1, "a")]
+            return time.monotonic() - started
+        finally:
+            await log.close()
+
+    assert with_items(url, work) < 0.5
+
+
+def test_all_items_are_scanned(url: str) -> None:
+    async def work(store: ItemStore) -> None:
+        ids = [f"item {number}" for number in range(1_000)]
+        await store.put([draft(item_id) for item_id in ids])
+        assert (await everything(store)).keys() == set(ids)
+
+    with_items(url, work)
+
+
+def test_a_write_waits_for_the_disk(url: str) -> None:
+    with Redis.from_url(url) as redis:
+        redis.config_set("appendfsync", "everysec")
+    assert with_items(url, lambda store: store.put([draft("a")])) == [1]
+
+
+def test_a_store_that_is_gone_is_an_error(tmp_path: Path) -> None:
+    with EmbeddedStore(tmp_path) as server:
+
+        async def work(store: ItemStore) -> None:
+            server.__exit__(None, None, None)
+            for call in (
+                store.put([draft("a")]),
+                store.read(["a"]),
+                store.seq(),
+                everything(store),
+                store.media(["a"]),
+            ):
+                with pytest.raises(StoreError, match="check that it runs"):
+                    await call
+
+        with_items(server.url, work)
+
+
+def test_all_keys_lie_in_one_slot() -> None:
+    names = (item_store.STATE, item_store.MEDIA, item_store.LOG, item_store.SEQ)
+    assert {name[: name.index("}") + 1] for name in names} == {"{items}"}
