@@ -28,6 +28,8 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     help="Recommendations that count every rating in the very next answer.\n\nTrain a bundle, then serve it.",
 )
+items_cli = typer.Typer(no_args_is_help=True, help="The items that came while the service ran.")
+cli.add_typer(items_cli, name="items")
 
 DATA_HELP = (
     "[b]ml-100k[/b] (fetched by itself), or a file, folder or zip: any GroupLens layout, a CSV or Parquet with user_id,"
@@ -185,6 +187,17 @@ def load(
 ) -> None:
     """Put the histories of a data set into the store at REDIS_URL, so that its users are known. Safe to repeat."""
     _offline().load(_options(source, cache, column, None, config, setting))
+
+
+@items_cli.command("export")
+def export_items(
+    out: Annotated[Path, typer.Option(help="A folder, which must not exist, for items.parquet and images/.")],
+) -> None:
+    """Write the items that came while the service ran, from the store at REDIS_URL, for `liverec train --items`."""
+    _need_training()
+    from liverec.item_export import export_items
+
+    export_items(out)
 
 
 @cli.command()

@@ -1,0 +1,109 @@
+"""Item export: the items that came while the service ran, as files that the next training reads."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from rich.console import Console
+
+from app.item_document import ItemDocument
+from app.item_store import ItemStore, Media
+from app.settings import Settings
+from app.store_connection import StoreConnection
+from engine.atomic import atomic_folder
+from engine.errors import ConfigError
+
+TABLE = "items.parquet"
+FOLDERS = {"image": "images", "audio": "audio"}
+ENDINGS = {"image": ".jpg", "audio": ".audio"}
+FIRST: Mapping[str, pl.DataType] = {
+    "item_id": pl.String(),
+    "title": pl.String(),
+    "description": pl.String(),
+    "categories": pl.List(pl.String()),
+    "tags": pl.List(pl.String()),
+    "year": pl.Int32(),
+    "price": pl.Float64(),
+    "image": pl.String(),
+    "audio": pl.String(),
+}
+"""The columns that every file has, in this order."""
+Row = dict[str, Any]
+console = Console(stderr=True)
+
+
+def export_items(out: Path) -> None:
+    """Write items.parquet with the files that it names to a new folder."""
+    settings = Settings.read()
+    if settings.redis_url is None:
+        raise ConfigError(
+            "REDIS_URL is not set; it must name the store that the service uses (a private one is"
+            f" unix://{settings.var.resolve()}/valkey/valkey.sock)"
+        )
+    with atomic_folder(out) as folder:
+        rows = asyncio.run(_export(settings.redis_url.get_secret_value(), settings, folder))
+        table_of(rows).write_parquet(folder / TABLE)
+    images = sum(row["image"] is not None for row in rows)
+    console.print(
+        f"{len(rows):,} items and {images:,} images are in {out}; give {out / TABLE} to liverec train --items"
+    )
+
+
+def table_of(rows: Sequence[Row]) -> pl.DataFrame:
+    """Return a table of items; a further field is a column of lists if all of its values are, else one of texts."""
+    further = sorted({name for row in rows for name in row} - FIRST.keys())
+    listed = {name: all(isinstance(row.get(name, []), list) for row in rows) for name in further}
+    schema = {**FIRST, **{name: pl.List(pl.String()) if listed[name] else pl.String() for name in further}}
+    columns = {name: [_cell(row.get(name), type_) for row in rows] for name, type_ in schema.items()}
+    return pl.DataFrame(columns, schema, strict=True)
+
+
+async def _export(url: str, settings: Settings, folder: Path) -> list[Row]:
+    connection = await StoreConnection.connect(url, settings)
+    try:
+        store, rows = ItemStore(connection, settings.max_live_items), dict[str, Row]()
+        async for documents in store.scan():
+            here = [each for each in documents if not each.is_deleted]
+            media = await store.media([each.item_id for each in here]) if here else []
+            pairs = zip(here, media, strict=True)
+            rows |= {document.item_id: _row(document, each, folder) for document, each in pairs}
+    finally:
+        await connection.close()
+    return [rows[item_id] for item_id in sorted(rows)]
+
+
+def _row(document: ItemDocument, media: Media, folder: Path) -> Row:
+    files = {"image": media.image, "audio": media.audio}
+    named = {kind: _written(folder, kind, document.item_id, content) for kind, content in files.items()}
+    return {**document.metadata, "item_id": document.item_id, **named}
+
+
+def _written(folder: Path, kind: str, item_id: str, content: bytes | None) -> str | None:
+    if content is None:
+        return None
+    # An id may hold anything; its hash is a file name everywhere, and the same in every export.
+    path = folder / FOLDERS[kind] / f"{hashlib.sha256(item_id.encode()).hexdigest()[:24]}{ENDINGS[kind]}"
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content)
+    return str(path.relative_to(folder))
+
+
+def _cell(value: object, wanted: pl.DataType) -> object:
+    """Return a value as its column takes it; those of a bundle's items may be of other types than live ones."""
+    if value is None:
+        return None
+    if isinstance(wanted, pl.List):
+        return [_text(each) for each in value] if isinstance(value, list) else _text(value).split("|")
+    if isinstance(wanted, pl.String):
+        return "|".join(map(_text, value)) if isinstance(value, list) else _text(value)
+    return pl.Series([_text(value)]).cast(wanted, strict=False)[0]
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,100 @@
+"""Items that came live, as files that training reads."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+from pictures import picture
+
+from app.embedded_store import EmbeddedStore
+from app.item_document import ItemDocument
+from app.item_store import Draft, ItemStore
+from app.settings import Settings
+from app.store_connection import StoreConnection
+from engine.image_decoding import thumbnail
+from liverec.command_line import main
+from training.dataset import open_dataset
+
+LIVE = {"title": "New", "categories": ["a", "b"], "year": 2026, "price": 1.5, "cast": ["x"], "runtime": 90, "hd": True}
+# As a bundle's items table may have it.
+TRAINED = {
+    "title": "Old (1995)",
+    "categories": ["c"],
+    "price": "9.9",
+    "cast": "y|z",
+    "awards": [{"name": "n"}],
+    "image": "i.png",
+}
+
+
+def export(monkeypatch: pytest.MonkeyPatch, url: str, out: Path) -> int:
+    monkeypatch.setenv("REDIS_URL", url)
+    monkeypatch.setattr(sys, "argv", ["liverec", "items", "export", "--out", str(out)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    return int(ended.value.code or 0)
+
+
+@pytest.fixture
+def url(tmp_path: Path):
+    async def fill(url: str) -> None:
+        connection = await StoreConnection.connect(url, Settings())
+        image = thumbnail(picture(), 256, 1_000_000)
+        drafts = [
+            Draft(ItemDocument("live/1", metadata=LIVE, has_image=True), image=image),
+            Draft(ItemDocument("item 3", metadata=TRAINED, is_hidden=True)),
+            Draft(ItemDocument("gone", is_deleted=True)),
+        ]
+        await ItemStore(connection, 100).put(drafts)
+        await connection.close()
+
+    with EmbeddedStore(tmp_path) as store:
+        asyncio.run(fill(store.url))
+        yield store.url
+
+
+def test_all_that_came_live_is_exported(monkeypatch: pytest.MonkeyPatch, url: str, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert export(monkeypatch, url, out) == 0
+    table = pl.read_parquet(out / "items.parquet")
+    old, new = table.rows(named=True)
+    assert (new["item_id"], new["title"], new["categories"], new["year"], new["price"]) == (
+        "live/1",
+        "New",
+        ["a", "b"],
+        2026,
+        1.5,
+    )
+    assert (new["cast"], new["runtime"], new["hd"], new["tags"]) == ("x", "90", "true", None)
+    assert (out / new["image"]).read_bytes().startswith(b"\xff\xd8")
+    assert (old["item_id"], old["price"], old["cast"], old["image"]) == ("item 3", 9.9, "y|z", None)
+    assert old["awards"] == ['{"name": "n"}']
+    assert export(monkeypatch, url, out) == 2
+
+
+def test_training_reads_what_was_exported(monkeypatch: pytest.MonkeyPatch, url: str, tmp_path: Path) -> None:
+    export(monkeypatch, url, tmp_path / "out")
+    events = tmp_path / "events.csv"
+    events.write_text("user_id,item_id,rating\nu,live/1,5\n")
+    items = open_dataset(str(events), cache=tmp_path, items=tmp_path / "out" / "items.parquet").items
+    read = {row["item_id"]: row for row in items.collect().iter_rows(named=True)}
+    assert read["live/1"]["categories"] == ["a", "b"]
+    assert read["item 3"]["title"] == "Old (1995)"
+
+
+def test_a_store_without_items_gives_an_empty_table(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with EmbeddedStore(tmp_path) as store:
+        assert export(monkeypatch, store.url, tmp_path / "out") == 0
+    assert pl.read_parquet(tmp_path / "out" / "items.parquet").columns[:2] == ["item_id", "title"]
+
+
+def test_without_a_store_the_remedy_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert export(monkeypatch, "", tmp_path / "out") == 2
+    assert "REDIS_URL is not set" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
