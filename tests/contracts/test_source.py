@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 import pytest
 
+from engine.content_source import ContentSource
 from engine.index import VectorIndex
 from engine.item_vectors import ItemVectors
 from engine.items import ItemTable
@@ -144,6 +145,13 @@ class TestVectorSource(SourceContract):
         candidates = np.array([[4, 9], [1, 2]])
         expected = [source.vectors.outputs[each] @ user for each, user in zip(candidates, reading, strict=True)]
         np.testing.assert_allclose(source.scores(reading, candidates), np.stack(expected), atol=1e-6)
+
+
+class TestContentSource(SourceContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def source(cls) -> Source:
+        return ContentSource("it", np.random.default_rng(6).normal(size=(ITEMS, 5)).astype(np.float32), depth=12)
 
 
 class TestNeighbourSource(SourceContract):

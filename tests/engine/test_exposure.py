@@ -1,0 +1,153 @@
+"""New items in the list: as often as their propensity says, and never what may not be there."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import live_world
+import numpy as np
+import pytest
+from live_world import ITEMS, content_of, ids, liked, live
+
+from engine.errors import QueryError
+from engine.events import History
+from engine.exposure import Exposure
+from engine.recommender import Query, RecommendedItem, Recommender
+
+# What chi-square exceeds once in ten thousand times, by degrees of freedom.
+CHI_SQUARE = {3: 21.11, 4: 23.51, 5: 25.74}
+NOW = 1_000 * 86_400.0
+DAY = 86_400.0
+
+
+@pytest.fixture
+def recommender() -> Recommender:
+    recommender = live_world.live_recommender(depth=ITEMS + 5)
+    recommender.clock = lambda: NOW
+    recommender.random = np.random.default_rng(0)
+    return recommender
+
+
+def explored(items: tuple[RecommendedItem, ...]) -> list[tuple[int, RecommendedItem]]:
+    return [(place, item) for place, item in enumerate(items) if item.reason == ("exploration",)]
+
+
+def add_fresh(recommender: Recommender) -> None:
+    """Five fresh items that the network likes less than the two best of the bundle, one of them without content."""
+    fresh = [live(f"new{seed}", seed, added_at=NOW - 5 * DAY) for seed in range(50, 54)]
+    recommender.catalogue.put([*fresh, live("bare", None, added_at=NOW)])
+
+
+@pytest.mark.parametrize("history", [liked("3"), History()])
+@pytest.mark.parametrize("share", [0.2, 0.9])
+def test_each_item_stands_at_each_place_as_often_as_its_propensity_says(
+    recommender: Recommender, history: History, share: float
+) -> None:
+    add_fresh(recommender)
+    draws, n = 6_000, 3
+    query = Query(history, n, exposure=Exposure(share=share))
+    regular = recommender.recommend([Query(history, n)])[0]
+    pool = {"new50", "new51", "new52", "new53", "bare"} - set(ids(regular))
+    assert len(pool) >= 3
+    seen, promised = Counter[tuple[int, str]](), dict[tuple[int, str], float]()
+    for answer in recommender.recommend([query] * draws):
+        assert len(set(ids(answer))) == n
+        for place, item in explored(answer.items):
+            seen[place, item.item_id] += 1
+            # It depends on the item and its place alone, not on what else was drawn.
+            assert promised.setdefault((place, item.item_id), item.propensity) == item.propensity
+        kept = [item.item_id for item in answer.items if item.propensity is None]
+        assert kept == ids(regular)[: len(kept)]
+    assert {item_id for _, item_id in seen} == pool
+    for place in range(n):
+        places = [key for key in promised if key[0] == place]
+        expected = np.array([draws * promised[key] for key in places])
+        got = np.array([seen[key] for key in places])
+        assert expected.min() > 5
+        # The rest of the probability is that the place was given to nobody new.
+        got, expected = np.append(got, draws - got.sum()), np.append(expected, draws - expected.sum())
+        assert ((got - expected) ** 2 / expected).sum() < CHI_SQUARE[len(places)]
+    first = sum(promised[key] for key in promised if key[0] == 0)
+    assert first == pytest.approx(share)
+
+
+def test_chances_are_the_softmax_of_the_first_source(recommender: Recommender) -> None:
+    recommender.catalogue.put([live(f"new{seed}", seed, added_at=NOW) for seed in (50, 51, 52)])
+    query = Query(liked("3"), 1, exclude=frozenset(["new52"]), exposure=Exposure(share=0.5))
+    user = live_world.CONTENT[3][: live_world.WIDTH]
+    best = recommender.recommend([Query(liked("3"), 1, query.exclude)])[0].items[0].item_id
+    scores = {f"new{seed}": float(content_of(seed)[live_world.WIDTH :] @ user) for seed in (50, 51)}
+    scores.pop(best, None)
+    weights = {item: np.exp(score) for item, score in scores.items()}
+    for answer in recommender.recommend([query] * 50):
+        for _, item in explored(answer.items):
+            assert item.propensity == pytest.approx(0.5 * weights[item.item_id] / sum(weights.values()), rel=1e-4)
+
+
+def test_without_any_score_all_chances_are_equal(recommender: Recommender) -> None:
+    recommender.catalogue.put([live(name, None, added_at=NOW) for name in "abcd"])
+    answers = recommender.recommend([Query(History(), 2, exposure=Exposure(share=1.0))] * 50)
+    assert {item.propensity for answer in answers for place, item in explored(answer.items) if place == 0} == {0.25}
+    second = {item.propensity for answer in answers for place, item in explored(answer.items) if place == 1}
+    assert second == {0.25 * 0.75}
+
+
+def test_only_what_is_fresh_visible_unseen_and_wanted_is_explored(recommender: Recommender) -> None:
+    recommender.catalogue.put(
+        [
+            live("fresh", None, added_at=NOW - 6 * DAY),
+            live("seen", 50, added_at=NOW),
+            live("hidden", None, added_at=NOW, is_hidden=True),
+            live("excluded", None, added_at=NOW),
+            live("old", None, added_at=NOW - 8 * DAY),
+            live("gone", None, added_at=NOW),
+            live("other", None, added_at=NOW),
+            live("1", None, added_at=NOW),
+        ]
+    )
+    recommender.catalogue.remove(["gone"])
+    exposure = Exposure(share=1.0, fresh_days=7)
+    only = frozenset([*map(str, range(ITEMS)), "fresh", "seen", "hidden", "excluded", "old"])
+    for query in (
+        Query(liked("3", "seen"), 3, frozenset(["excluded", "other"]), exposure=exposure),
+        Query(liked("3", "seen"), 3, frozenset(["excluded"]), only, exposure),
+        Query(liked("seen"), 3, frozenset(["excluded", "other"]), exposure=exposure),
+    ):
+        answer = recommender.recommend([query])[0]
+        assert [item.item_id for _, item in explored(answer.items)] == ["fresh"]
+        assert len(answer.items) == 3
+        scores = [item.score for item in answer.items]
+        assert scores == sorted(scores, reverse=True)
+
+
+def test_without_exposure_or_fresh_items_the_answer_is_the_usual_one(recommender: Recommender) -> None:
+    usual = recommender.recommend([Query(liked("3"), 8)])[0]
+    assert recommender.recommend([Query(liked("3"), 8, exposure=Exposure(share=1.0, boost=2.0))])[0] == usual
+    add_fresh(recommender)
+    usual = recommender.recommend([Query(liked("3"), 8)])[0]
+    assert recommender.recommend([Query(liked("3"), 8, exposure=Exposure())])[0] == usual
+    assert {item.propensity for item in usual.items} == {None}
+    whole = recommender.recommend([Query(liked("3"), 99, exposure=Exposure(share=1.0))])[0]
+    assert len(set(ids(whole))) == ITEMS - 1 + 5
+
+
+def test_a_new_item_gains_by_its_age_in_standard_deviations(recommender: Recommender) -> None:
+    recommender.catalogue.put([live("now", 50, added_at=NOW), live("week", 51, added_at=NOW - 7 * DAY)])
+    plain = {item.item_id: item.score for item in recommender.recommend([Query(liked("3"), ITEMS + 1)])[0].items}
+    boosted = recommender.recommend([Query(liked("3"), ITEMS + 1, exposure=Exposure(boost=3.0, half_life_days=7))])[0]
+    step = 3.0 * float(np.std(list(plain.values())))
+    expected = plain | {"now": plain["now"] + step, "week": plain["week"] + step / 2}
+    found = {item.item_id: item.score for item in boosted.items}
+    assert found == pytest.approx(expected, abs=1e-4)
+    assert ids(boosted) == sorted(expected, key=lambda item: -expected[item])
+    assert ids(boosted) != list(plain)
+    assert {item.reason for item in boosted.items} == {("mean",)}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"share": 1.5}, {"share": float("nan")}, {"boost": -1}, {"half_life_days": 0}, {"fresh_days": float("inf")}],
+)
+def test_what_cannot_be_is_named(wrong: dict[str, float]) -> None:
+    with pytest.raises(QueryError, match=f"{next(iter(wrong))} is"):
+        Exposure(**wrong)
