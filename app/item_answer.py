@@ -147,7 +147,7 @@ class SimilarAnswer(BaseModel):
                 {
                     "item_id": "new-1",
                     "space": "content",
-                    "degraded": "'hybrid' is not known of this item; this is 'content'",
+                    "degraded": "'hybrid' tells nothing of this item; this is 'content'",
                     "items": [{"item_id": "50", "rank": 1, "score": 0.93, "metadata": {"title": "Ronin (1998)"}}],
                     "model_version": "1f0a9c3b7d2e",
                     "took_ms": 0.8,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 
 from app.item_answer import ItemAnswer, ItemPage, ItemSummary, SimilarAnswer, SimilarItem
 from app.item_cursor import BEFORE_ALL, ItemCursor
@@ -11,9 +12,12 @@ from app.item_store import ItemStore
 from app.item_tail import ItemTail
 from app.live_items import LiveItems
 from engine.catalogue import CatalogueItem
-from engine.errors import NotFoundError, StoreError
+from engine.errors import NotFoundError, StoreError, UnsupportedError
+from engine.likeness import COLLABORATIVE, CONTENT, HYBRID, SimilarItems
 
 STORE_UNREACHABLE = "store_unreachable"
+SPACES = (HYBRID, CONTENT, COLLABORATIVE)
+"""In the order in which one stands in for another."""
 
 
 class ItemReading:
@@ -53,8 +57,8 @@ class ItemReading:
         """Return items that are like one item; raises NotFoundError if nobody knows it."""
         started = time.perf_counter()
         self._known(item_id)
-        found = self._items.catalogue.similar(item_id, n, space)
-        degraded = None if found.space == space else f"{space!r} is not known of this item; this is {found.space!r}"
+        found = self._nearest(item_id, n, space)
+        degraded = None if found.space == space else f"{space!r} tells nothing of this item; this is {found.space!r}"
         return SimilarAnswer(
             item_id=item_id,
             space=found.space,
@@ -66,6 +70,17 @@ class ItemReading:
             model_version=self._model_version,
             took_ms=round((time.perf_counter() - started) * 1000, 2),
         )
+
+    def _nearest(self, item_id: str, n: int, space: str) -> SimilarItems:
+        """Return what the wanted space tells, or the next that tells anything."""
+        found = []
+        for each in (space, *(other for other in SPACES if other != space)):
+            # A bundle need not have all spaces.
+            with suppress(UnsupportedError):
+                found.append(self._items.catalogue.similar(item_id, n, each))
+                if found[-1].items:
+                    return found[-1]
+        return found[0] if found else SimilarItems(space, [])
 
     async def _newest(self, item_id: str) -> ItemDocument | None:
         [document] = await self._store.read([item_id])

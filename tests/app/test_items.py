@@ -189,6 +189,17 @@ def test_similar_items(reader) -> None:
     check(reader.http.get("/items/nobody/similar"), 404, "'nobody'")
 
 
+def test_a_space_that_tells_nothing_is_replaced_and_the_answer_says_so(reader) -> None:
+    item = new(11)
+    post(reader, item)
+    answer = reader.http.get(path(item["item_id"], "/similar"), params={"n": 3}).json()
+    assert answer["space"] == "content"
+    assert "'hybrid' tells nothing" in answer["degraded"]
+    alone = new(None)
+    post(reader, alone)
+    assert reader.http.get(path(alone["item_id"], "/similar")).json()["items"] == []
+
+
 def test_a_rating_of_a_live_item_counts(reader) -> None:
     item = new(6)
     post(reader, item)
