@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 from collections.abc import Callable
-from threading import Event, Thread
+from threading import Event, Thread, get_native_id
 
 import faiss
 import numpy as np
 import numpy.typing as npt
 
 from engine.index import VectorIndex
+
+NICE = 10
 
 
 class IndexMerge:
@@ -44,8 +47,10 @@ class IndexMerge:
         Thread(target=self._leave_a_core, name="index merge", daemon=True).start()
 
     def _leave_a_core(self) -> None:
-        # OpenMP keeps this number for each thread: the searches keep theirs.
+        # OpenMP keeps this number for each thread, and Linux the priority: the searches keep theirs.
         faiss.omp_set_num_threads(max(1, (os.cpu_count() or 2) - 1))
+        if sys.platform == "linux":
+            os.setpriority(os.PRIO_PROCESS, get_native_id(), NICE)
         self.run()
         atexit.unregister(self._stop)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faiss
 import numpy as np
 import numpy.typing as npt
 
@@ -20,7 +21,8 @@ class SideIndex:
 
     def __init__(self, width: int) -> None:
         self._ids = GrowingArray((), np.int64)
-        self._vectors = GrowingArray((width,))
+        # Unlike a product of arrays it needs no second thread, which would wait for a merge to leave a core.
+        self._index = faiss.IndexFlatIP(width)
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -28,26 +30,28 @@ class SideIndex:
     def add(self, ids: Indices, vectors: Floats) -> None:
         """Add vectors [S,E] of the items `ids` [S]."""
         self._ids.append(ids)
-        self._vectors.append(vectors)
+        self._index.add(np.ascontiguousarray(vectors, dtype=np.float32))
 
     def without(self, dead: RowSet) -> tuple[Indices, Floats]:
         """Return a copy of what is here but for the dead: ids [S] and vectors [S,E]."""
         alive = ~dead.hits(self._ids.rows)
-        return self._ids.rows[alive], self._vectors.rows[alive]
+        return self._ids.rows[alive], self._index.reconstruct_n(0, len(self))[alive]
 
     def drop_first(self, count: int) -> None:
         """Forget the rows that came first."""
+        rest = self._index.reconstruct_n(count, len(self) - count)
         self._ids.drop_first(count)
-        self._vectors.drop_first(count)
+        self._index.reset()
+        self._index.add(rest)
 
     def search(self, queries: Floats, k: int, forbidden: RowSet | None) -> tuple[Indices, Floats]:
         """Return the min(k, rows) best: indices, -1 where there are fewer, and scores; best first."""
-        scores = queries @ self._vectors.rows.T
+        selector = None
         if forbidden:
-            scores[:, forbidden.hits(self._ids.rows)] = -np.inf
-        k = min(k, len(self))
-        best = np.argpartition(-scores, k - 1, axis=1)[:, :k]
-        return _best(self._ids.rows[best], np.take_along_axis(scores, best, axis=1), k)
+            wanted = ~forbidden.hits(self._ids.rows)
+            selector = faiss.IDSelectorBitmap(np.packbits(wanted, bitorder="little"))
+        scores, rows = self._index.search(queries, min(k, len(self)), params=faiss.SearchParameters(sel=selector))
+        return np.where(rows >= 0, self._ids.rows[rows], -1), scores
 
 
 class LiveIndex:
@@ -111,6 +115,5 @@ class LiveIndex:
 
 
 def _best(indices: Indices, scores: Floats, k: int) -> tuple[Indices, Floats]:
-    order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-    scores = np.take_along_axis(scores, order, axis=1)
-    return np.where(np.isneginf(scores), -1, np.take_along_axis(indices, order, axis=1)), scores
+    order = np.argsort(-np.where(indices >= 0, scores, -np.inf), axis=1, kind="stable")[:, :k]
+    return np.take_along_axis(indices, order, axis=1), np.take_along_axis(scores, order, axis=1)

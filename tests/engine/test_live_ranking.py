@@ -48,14 +48,9 @@ def test_a_network_of_ratings_leaves_live_items_to_the_biases() -> None:
     columns = {"popularity": np.ones(ITEMS, np.float32), "rating_bias": np.linspace(-1, 1, ITEMS).astype(np.float32)}
     items = ItemTable(Vocabulary(map(str, range(ITEMS))), columns)
     biases = BiasRatings(items, mean=3.0, scale=(1.0, 5.0), shrinkage=1.0)
-    vectors = live_world.network_source().vectors
+    vectors, towers = live_world.network_source().vectors, {"mean": live_world.HalvingTower()}
     ratings = NetworkRatings(items, HistoryWindow(), vectors, live_world.MeanEncoder(), biases)
-    source = VectorSource(
-        "mean", live_world.network_source().vectors, live_world.MeanEncoder(), VectorIndex.build(CONTENT[:, WIDTH:])
-    )
-    recommender = Recommender(
-        items, HistoryWindow(), [source], ratings=ratings, towers={"mean": live_world.HalvingTower()}
-    )
+    recommender = Recommender(items, HistoryWindow(), [live_world.network_source()], ratings=ratings, towers=towers)
     recommender.catalogue.put([live("new", 50)])
     chosen = np.array([2, items.vocabulary.index_of("new"), -1])
     bias_alone = biases.predict(liked("3"), chosen)
