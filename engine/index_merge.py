@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from engine.index import VectorIndex
 
-NICE = 10
+NICE = 5
 
 
 class IndexMerge:
