@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engine.live_item import LiveItem
-
+MEMBERS = ("seq", "added_at", "is_hidden", "metadata", "has_image", "has_audio", "model")
 Vector = npt.NDArray[np.float32]
 LONG_FIELDS = ("description",)
-"""What only GET /items/{item_id} gives: every worker would hold it in memory, and every answer would carry it."""
+"""What only GET /items/{item_id} gives of a live item: else all workers would hold it, and all answers carry it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +36,9 @@ class ItemDocument:
     model: str = ""
     vector: Vector | None = None
 
-    def live(self, *, with_vector: bool = True) -> LiveItem:
-        """Return the item as the engine takes it."""
-        short = {name: value for name, value in self.metadata.items() if name not in LONG_FIELDS}
-        return LiveItem(self.item_id, short, self.is_hidden, self.added_at, self.vector if with_vector else None)
+    def shortened(self) -> dict[str, Any]:
+        """Return the metadata that lists and answers give."""
+        return {name: value for name, value in self.metadata.items() if name not in LONG_FIELDS}
 
     def tail(self) -> str:
         """Return the JSON after seq, added_at and deleted, which the scripts write."""
@@ -60,7 +58,9 @@ class ItemDocument:
     def decode(cls, item_id: str, encoded: bytes) -> ItemDocument:
         """Read what the scripts wrote."""
         members = json.loads(encoded)
-        vector = members.pop("vector", None)
+        # What a newer version may have added is left alone.
+        given = {name: members[name] for name in MEMBERS if name in members}
+        vector = members.get("vector")
         if vector is not None:
             vector = np.frombuffer(base64.b64decode(vector), dtype="<f4").astype(np.float32)
-        return cls(item_id, is_deleted=members.pop("deleted"), vector=vector, **members)
+        return cls(item_id, is_deleted=members["deleted"], vector=vector, **given)

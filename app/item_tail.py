@@ -13,7 +13,7 @@ from app.item_encoding import BATCH, ItemEncoding, Vector
 from app.item_store import AT_ONCE, ChangeLog, ItemStore
 from app.live_items import LiveItems
 from app.metrics import Metrics
-from engine.errors import DataError, StoreError
+from engine.errors import LiverecError, StoreError
 from engine.item_content import ItemContent
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 1.0
@@ -161,7 +161,7 @@ class ItemTail:
     async def _vectors(self, item_ids: Sequence[str], contents: Sequence[ItemContent]) -> list[Vector | None]:
         try:
             return await self._encoding.vectors(contents)
-        except DataError as error:
+        except LiverecError as error:
             if len(contents) > 1:
                 pairs = zip(item_ids, contents, strict=True)
                 return [(await self._vectors([item_id], [content]))[0] for item_id, content in pairs]

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from bisect import bisect_right
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from app.item_document import ItemDocument
 from engine.catalogue import Catalogue, CatalogueItem
+from engine.errors import QueryError
 from engine.items import ItemTable
 from engine.live_item import LiveItem
 
+logger = logging.getLogger("liverec")
 Place = tuple[float, str]
 """added_at and item_id: the same in every worker, and no change of an item moves it."""
 
@@ -35,7 +39,7 @@ class LiveItems:
         here = [each for each in newest.values() if not each.is_deleted]
         gone = newest.keys() - {each.item_id for each in here}
         self.catalogue.remove(sorted(gone))
-        self.catalogue.put([self._live(each) for each in here])
+        self._put(here)
         self._seqs.update((item_id, each.seq) for item_id, each in newest.items())
         for item_id in gone:
             self._places.pop(item_id, None)
@@ -76,11 +80,27 @@ class LiveItems:
         items = [item for _, item_id in places if (item := self.catalogue.get(item_id))]
         return items, [place, *places][-1] if start + n < len(self._order) else None
 
+    def _put(self, documents: Sequence[ItemDocument]) -> None:
+        items = [self._live(each) for each in documents]
+        try:
+            self.catalogue.put(items)
+        except QueryError:
+            # One item that cannot be taken must not keep out those that come after it.
+            for item in items:
+                self._put_alone(item)
+
+    def _put_alone(self, item: LiveItem) -> None:
+        try:
+            self.catalogue.put([item])
+        except QueryError as error:
+            logger.warning("item %r is left without its vector: %s", item.item_id, error)
+            self.catalogue.put([replace(item, content_vector=None)])
+
     def _live(self, document: ItemDocument) -> LiveItem:
         """Return the item without a vector that this bundle cannot use."""
-        if document.model == self._network:
-            self.stale.discard(document.item_id)
-            return document.live()
-        if self._network is not None and not self.is_trained(document.item_id):
-            self.stale.add(document.item_id)
-        return document.live(with_vector=False)
+        is_trained = self.is_trained(document.item_id)
+        is_fit = document.model == self._network
+        (self.stale.discard if is_fit or is_trained or self._network is None else self.stale.add)(document.item_id)
+        metadata = document.metadata if is_trained else document.shortened()
+        vector = document.vector if is_fit else None
+        return LiveItem(document.item_id, metadata, document.is_hidden, document.added_at, vector)

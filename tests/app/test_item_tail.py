@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 from item_client import admirer, answered, eventually, new, path, post
 from pictures import picture, text
@@ -17,6 +19,10 @@ from problem_document import check
 from redis import Redis
 
 from app.embedded_store import EmbeddedStore
+from app.item_document import ItemDocument
+from app.item_store import Draft, ItemStore
+from app.settings import Settings
+from app.store_connection import StoreConnection
 
 
 def lag(service) -> int:
@@ -171,6 +177,24 @@ def test_vectors_of_another_content_network_are_computed_again(start, tmp_path: 
             )
         for service in (old, young):
             service.stop()
+
+
+def test_an_item_that_cannot_be_taken_keeps_out_no_other(start, tmp_path: Path) -> None:
+    async def write(url: str) -> None:
+        connection = await StoreConnection.connect(url, Settings())
+        bad = [np.full(5, np.nan, dtype=np.float32), np.ones(3, dtype=np.float32)]
+        documents = [ItemDocument(f"bad {row}", model="1", vector=vector) for row, vector in enumerate(bad)]
+        await ItemStore(connection, 100).put([Draft(each) for each in documents])
+        await connection.close()
+
+    with EmbeddedStore(tmp_path) as store:
+        asyncio.run(write(store.url))
+        service = start(redis_url=store.url, content="1")
+        asyncio.run(write(store.url))
+        item_id = str(post(service, new())["items"][0]["item_id"])
+        assert {item_id, "bad 0", "bad 1"} <= set(answered(service, "a stranger"))
+        assert service.http.get(path("bad 0")).json()["ranked_by"] == "popularity"
+        service.stop()
 
 
 def test_changes_at_the_same_time_are_all_kept(pair) -> None:
