@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,8 @@ class VectorIndex:
             # A graph loses its way where hardly anything is allowed, and so few are quicker to look at one by one.
             if len(rows) <= self._exact_up_to:
                 return self._named(*self._look_at(rows, queries, k))
-        scores, rows = self._index.search(queries, k, params=self._parameters(k, allowed, forbidden))
+        with threads_for(len(queries)):
+            scores, rows = self._index.search(queries, k, params=self._parameters(k, allowed, forbidden))
         if forbidden and self.kind != "flat" and (rows < 0).any():
             rows, scores = self._look_at(np.flatnonzero(~forbidden.hits(self._item_indices())), queries, k)
         return self._named(rows, scores)
@@ -137,6 +139,17 @@ class VectorIndex:
         if self.kind == "flat":
             return faiss.SearchParameters(sel=selector)
         return faiss.SearchParametersHNSW(sel=selector, efSearch=width)
+
+
+@contextmanager
+def threads_for(queries: int) -> Iterator[None]:
+    """Keep a single query on one core: to wait for a second one takes longer than the search on a busy machine."""
+    threads = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1 if queries == 1 else threads)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(threads)
 
 
 def _graph(width: int) -> Any:  # noqa: ANN401

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.growing_array import GrowingArray
-from engine.index import VectorIndex
+from engine.index import VectorIndex, threads_for
 from engine.index_merge import IndexMerge, Run
 from engine.row_set import RowSet
 
@@ -21,7 +21,6 @@ class SideIndex:
 
     def __init__(self, width: int) -> None:
         self._ids = GrowingArray((), np.int64)
-        # Unlike a product of arrays it needs no second thread, which would wait for a merge to leave a core.
         self._index = faiss.IndexFlatIP(width)
 
     def __len__(self) -> int:
@@ -50,7 +49,8 @@ class SideIndex:
         if forbidden:
             wanted = ~forbidden.hits(self._ids.rows)
             selector = faiss.IDSelectorBitmap(np.packbits(wanted, bitorder="little"))
-        scores, rows = self._index.search(queries, min(k, len(self)), params=faiss.SearchParameters(sel=selector))
+        with threads_for(len(queries)):
+            scores, rows = self._index.search(queries, min(k, len(self)), params=faiss.SearchParameters(sel=selector))
         return np.where(rows >= 0, self._ids.rows[rows], -1), scores
 
 
