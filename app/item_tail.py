@@ -32,6 +32,8 @@ class ItemTail:
     ) -> None:
         self.applied = 0
         self.lag = 0
+        self._last: str | None = None
+        self._was_away = False
         self._store = store
         self._log = log
         self._items = items
@@ -83,6 +85,7 @@ class ItemTail:
                 await step()
                 pause = FIRST_PAUSE
             except StoreError:
+                self._was_away = True
                 self._metrics.item_tail_failures.labels("store").inc()
             except Exception:
                 # The service must go on answering, and the next try may succeed: an item can be mended or deleted.
@@ -96,17 +99,26 @@ class ItemTail:
             pause = min(2 * pause, LONGEST_PAUSE)
 
     async def _follow(self) -> None:
-        changes = await self._log.after(self.applied)
+        is_certain, changes = await self._changes()
         newest = changes[-1][0] if 0 < len(changes) < AT_ONCE else await self._store.seq()
         # What follows 7 is 8, unless the log was trimmed; and a store that was emptied begins again.
-        is_broken = changes[0][0] != self.applied + 1 if changes else newest < self.applied or self.lag > 0
-        if is_broken:
+        is_whole = changes[0][0] == self.applied + 1 if changes else newest >= self.applied and not self.lag
+        if not (is_certain and is_whole):
             await self._reload()
         elif changes:
             await self._apply(await self._read([item_id for _, item_id in changes]))
-            await self._move(changes[-1][0])
+            await self._move(*changes[-1])
+        self._was_away = False
         self.lag = max(newest - self.applied, 0)
         self._metrics.item_lag.set(self.lag)
+
+    async def _changes(self) -> tuple[bool, list[tuple[int, str]]]:
+        """Return whether the last change is in the log as it was applied, and what follows it."""
+        if not self._was_away or not self.applied:
+            return True, await self._log.after(self.applied)
+        # A store that was restarted may have lost what it never confirmed, and numbered other changes by it.
+        found = await self._log.after(self.applied - 1)
+        return found[:1] == [(self.applied, self._last)], found[1:]
 
     async def _reload(self) -> None:
         # The number before the scan: what changes during it is in the log.
@@ -124,9 +136,9 @@ class ItemTail:
         # Requests may come in between.
         await asyncio.sleep(0)
 
-    async def _move(self, seq: int) -> None:
+    async def _move(self, seq: int, item_id: str | None = None) -> None:
         async with self._moved:
-            self.applied = seq
+            self.applied, self._last = seq, item_id
             self._moved.notify_all()
 
     async def _refresh(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,12 @@ from app.item_document import ItemDocument
 from app.item_store import Draft, ItemStore
 from app.settings import Settings
 from app.store_connection import StoreConnection
+
+
+async def write(url: str, *documents: ItemDocument) -> None:
+    connection = await StoreConnection.connect(url, Settings())
+    await ItemStore(connection, 100).put([Draft(each) for each in documents])
+    await connection.close()
 
 
 def lag(service) -> int:
@@ -124,6 +131,19 @@ def test_an_emptied_store_is_noticed(start, tmp_path: Path) -> None:
         service.stop()
 
 
+def test_a_store_that_comes_back_with_less_is_noticed(start, tmp_path: Path) -> None:
+    with EmbeddedStore(tmp_path) as store:
+        service = start(redis_url=store.url, content="1")
+        lost = [str(post(service, new())["items"][0]["item_id"]) for _ in range(2)]
+    shutil.rmtree(tmp_path / "valkey")
+    with EmbeddedStore(tmp_path) as store:
+        # The numbers come again, for other items.
+        asyncio.run(write(store.url, *(ItemDocument(f"other {number}") for number in range(2))))
+        eventually(lambda: {"other 0", "other 1"} <= set(answered(service, "a stranger")))
+        assert {*lost}.isdisjoint(answered(service, "a stranger"))
+        service.stop()
+
+
 def test_without_a_store_nothing_is_acknowledged_and_afterwards_all_goes_on(start, tmp_path: Path) -> None:
     item = new(9)
     with EmbeddedStore(tmp_path) as store:
@@ -180,17 +200,12 @@ def test_vectors_of_another_content_network_are_computed_again(start, tmp_path: 
 
 
 def test_an_item_that_cannot_be_taken_keeps_out_no_other(start, tmp_path: Path) -> None:
-    async def write(url: str) -> None:
-        connection = await StoreConnection.connect(url, Settings())
-        bad = [np.full(5, np.nan, dtype=np.float32), np.ones(3, dtype=np.float32)]
-        documents = [ItemDocument(f"bad {row}", model="1", vector=vector) for row, vector in enumerate(bad)]
-        await ItemStore(connection, 100).put([Draft(each) for each in documents])
-        await connection.close()
-
+    vectors = [np.full(5, np.nan, dtype=np.float32), np.ones(3, dtype=np.float32)]
+    bad = [ItemDocument(f"bad {row}", model="1", vector=vector) for row, vector in enumerate(vectors)]
     with EmbeddedStore(tmp_path) as store:
-        asyncio.run(write(store.url))
+        asyncio.run(write(store.url, *bad))
         service = start(redis_url=store.url, content="1")
-        asyncio.run(write(store.url))
+        asyncio.run(write(store.url, *bad))
         item_id = str(post(service, new())["items"][0]["item_id"])
         assert {item_id, "bad 0", "bad 1"} <= set(answered(service, "a stranger"))
         assert service.http.get(path("bad 0")).json()["ranked_by"] == "popularity"
