@@ -39,6 +39,7 @@ class VectorIndex:
         self._index = index
         self._exact_up_to = exact_up_to
         self._ids = ids
+        self._counted_at, self._forbidden = 0, 0
         self._translation = faiss.Int64Vector()
         if ids is not None:
             faiss.copy_array_to_vector(ids, self._translation)
@@ -134,11 +135,17 @@ class VectorIndex:
         if forbidden:
             selector = faiss.IDSelectorNot(faiss.IDSelectorBitmap(forbidden.bits))
             selector = selector if self._ids is None else faiss.IDSelectorTranslated(self._translation, selector)
-            # What is forbidden is walked over all the same: the more of it there is, the wider one has to look.
-            width = round(width * min(MOST_WIDENED, len(self) / max(len(self) - len(forbidden), 1)))
+            width = round(width * self._widened(forbidden))
         if self.kind == "flat":
             return faiss.SearchParameters(sel=selector)
         return faiss.SearchParametersHNSW(sel=selector, efSearch=width)
+
+    def _widened(self, forbidden: RowSet) -> float:
+        """Return how much wider to look, because a walk through the graph meets forbidden rows like any others."""
+        # Counting takes as long as a search, and a few rows more or less change nothing.
+        if abs(len(forbidden) - self._counted_at) > len(self) / MOST_WIDENED:
+            self._counted_at, self._forbidden = len(forbidden), int(forbidden.hits(self._item_indices()).sum())
+        return min(MOST_WIDENED, len(self) / max(len(self) - self._forbidden, 1))
 
 
 @contextmanager
