@@ -7,7 +7,7 @@ from pathlib import Path
 from engine.errors import ConfigError, DataError
 
 EVENT_COLUMNS = ("user_id", "item_id", "value", "kind", "timestamp")
-ITEM_COLUMNS = ("item_id", "title", "categories", "year", "description", "image")
+ITEM_COLUMNS = ("item_id", "title", "categories", "year", "description", "image", "audio")
 
 SYNONYMS: Mapping[str, frozenset[str]] = {
     canonical: frozenset(names.split())
@@ -23,6 +23,7 @@ SYNONYMS: Mapping[str, frozenset[str]] = {
         "year": "year releaseyear",
         "description": "description overview plot summary synopsis",
         "image": "image imageurl poster posterpath posterurl imurl",
+        "audio": "audio audiofile audiopath",
     }.items()
 }
 

@@ -23,6 +23,8 @@ class Dataset:
     name: str
     parts: dict[str, pl.LazyFrame]
     items: pl.LazyFrame | None
+    media: Path | None = None
+    """The folder in which images and audio of items are looked for first."""
 
 
 def open_dataset(

@@ -65,6 +65,7 @@ def read_movies_dat(path: Path) -> pl.LazyFrame:
         year_of(pl.col("title")).alias("year"),
         null.alias("description"),
         null.alias("image"),
+        null.alias("audio"),
     )
     return _unique(path, frame)
 
@@ -79,6 +80,7 @@ def _film(fields: Sequence[str], genres: Sequence[str]) -> tuple[object, ...]:
         title,
         categories,
         int(year.group()) if year else None,
+        None,
         None,
         None,
         released or None,

@@ -1,4 +1,4 @@
-"""The canonical item frame: item_id, title, categories, year, description, image, and whatever else the file has."""
+"""The canonical item frame: item_id, title, categories, year, description, image, audio, and what else the file has."""
 
 from collections.abc import Mapping
 
@@ -18,8 +18,11 @@ SCHEMA = pl.Schema(
         "year": pl.Int32(),
         "description": pl.String(),
         "image": pl.String(),
+        "audio": pl.String(),
     }
 )
+FOLDER = "__folder__"
+"""The column, of the frame alone, with the folder that image and audio stand in."""
 
 
 def canonical_items(table: Table, requested: Mapping[str, str], category_separator: str = "|") -> pl.LazyFrame:

@@ -20,7 +20,7 @@ import polars as pl
 
 from engine.errors import DataError
 from training.grouplens import RATING_COLUMNS, read_movies_dat, read_u_item
-from training.item_frame import canonical_items
+from training.item_frame import FOLDER, canonical_items
 from training.tables import Table, require_content, scan_delimited, scan_fields, scan_parquet
 
 TABLES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
@@ -55,7 +55,11 @@ def event_table(path: Path) -> Table:
 
 
 def item_frame(path: Path, requested: Mapping[str, str]) -> pl.LazyFrame:
-    """Read a file of items by its name; raises DataError if nothing can read such a name or its content."""
+    """Read a file of items by its name, with its folder; raises DataError if nothing can read its name or content."""
+    return _items(path, requested).with_columns(pl.lit(str(path.parent.resolve())).alias(FOLDER))
+
+
+def _items(path: Path, requested: Mapping[str, str]) -> pl.LazyFrame:
     if path.name == "u.item":
         return read_u_item(path)
     if path.name.endswith(DAT):

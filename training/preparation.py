@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import polars as pl
 
@@ -18,6 +15,8 @@ from engine.window import HistoryWindow
 from training.cleaning import CleaningReport, clean
 from training.config import TrainingConfig
 from training.dataset import Dataset
+from training.item_contents import ItemContents
+from training.item_descriptions import ItemDescriptions
 from training.split import Split, given, global_time, leave_one_out
 
 IMPLICIT_SCALE = (0.0, 1.0)
@@ -25,7 +24,11 @@ IMPLICIT_SCALE = (0.0, 1.0)
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
-    """What training starts from."""
+    """What training starts from.
+
+    metadata and contents are of the vocabulary's items in index order; both are empty if no item is described.
+    newcomers: the described items that no training event knows, sorted, with theirs.
+    """
 
     name: str
     split: Split
@@ -33,6 +36,10 @@ class Preparation:
     window: HistoryWindow
     metadata: tuple[bytes, ...]
     reports: dict[str, CleaningReport]
+    contents: ItemContents
+    newcomers: tuple[str, ...]
+    newcomer_metadata: tuple[bytes, ...]
+    newcomer_contents: ItemContents
 
     @classmethod
     def of(cls, dataset: Dataset, config: TrainingConfig) -> Preparation:
@@ -52,7 +59,21 @@ class Preparation:
             event_weights={"view": 1.0} | config.window.event_weights,
             has_clock=_has_clock(split),
         )
-        return cls(dataset.name, split, vocabulary, window, _metadata(dataset.items, vocabulary), reports)
+        described = ItemDescriptions.of(dataset.items, dataset.media)
+        newcomers = described.newcomers(vocabulary.ids())
+        known, new = (described.metadata(ids) for ids in (vocabulary.ids(), newcomers))
+        return cls(
+            name=dataset.name,
+            split=split,
+            vocabulary=vocabulary,
+            window=window,
+            metadata=known,
+            reports=reports,
+            contents=described.contents(vocabulary.ids(), known),
+            newcomers=newcomers,
+            newcomer_metadata=new,
+            newcomer_contents=described.contents(newcomers, new),
+        )
 
     @property
     def known(self) -> pl.DataFrame:
@@ -60,7 +81,10 @@ class Preparation:
         return joined([self.split.train, self.split.valid])
 
     def fingerprint(self) -> str:
-        """Return a sha256 over all that networks learn from: the events, and what is known of the items."""
+        """Return a sha256 over all that networks learn from: the events, and what is known of their items.
+
+        Newcomers and the bytes of images and audio are not in it.
+        """
         return hashlib.sha256(b"\n".join((self.digest().encode(), *self.metadata))).hexdigest()
 
     def digest(self) -> str:
@@ -103,30 +127,3 @@ def _observed_scale(train: pl.DataFrame) -> tuple[float, float]:
     if low == high:
         raise DataError(f"every rating is {low}; state the scale with --set cleaning.rating_scale=[1,5]")
     return low, high
-
-
-def finite(value: Any) -> Any:  # noqa: ANN401 (any JSON)
-    """Return metadata with null for numbers that JSON cannot say."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, list):
-        return [finite(each) for each in value]
-    if isinstance(value, dict):
-        return {name: finite(each) for name, each in value.items()}
-    return value
-
-
-def _metadata(items: pl.LazyFrame | None, vocabulary: Vocabulary) -> tuple[bytes, ...]:
-    if items is None:
-        return ()
-    described: dict[str, dict[str, Any]] = {}
-    frame = items.filter(pl.col("item_id").is_in(list(vocabulary.ids()))).collect(engine="streaming")
-    for row in frame.iter_rows(named=True):
-        item_id = row.pop("item_id")
-        described[item_id] = {name: finite(value) for name, value in row.items() if value not in (None, "", [])}
-    return tuple(_encoded(described.get(item_id, {})) for item_id in vocabulary.ids())
-
-
-def _encoded(metadata: dict[str, Any]) -> bytes:
-    text = json.dumps(metadata, ensure_ascii=False, separators=(",", ":"), default=str, allow_nan=False)
-    return text.encode()

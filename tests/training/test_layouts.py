@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from training.item_frame import FOLDER
 from training.tables import scan_delimited
 
 RATINGS = [("1", "10", 4.0, 1_000_000_000.0), ("1", "20", 3.5, 1_000_000_060.0), ("2", "10", 5.0, 1_000_000_120.0)]
@@ -91,7 +92,7 @@ def test_a_given_split_keeps_its_parts(tmp_path):
     assert dataset.parts["test"].collect().rows() == [("2", "20", "view", None, None, 2)]
     assert dataset.items.collect().to_dicts()[0] == {
         "item_id": "10", "title": "Heat", "categories": ["Action", "Crime"], "year": 1995, "description": "Good",
-        "image": None, "director": "M. Mann",
+        "image": None, "audio": None, "director": "M. Mann", FOLDER: str(folder),
     }  # fmt: skip
 
 
