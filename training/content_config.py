@@ -1,0 +1,57 @@
+"""ContentConfig: how the content of items becomes vectors, and how that is learned."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from training.feature_learning import ContentFields
+from training.stage_config import StageConfig
+
+Positive = Annotated[float, Field(gt=0)]
+
+
+class ContentConfig(StageConfig):
+    """The networks that read items, so that an item is recommendable that nobody has met."""
+
+    model: Literal["none", "hybrid"] = "none"
+    """"hybrid": items are known by what has been learned of them and, where nothing has, by their content."""
+    fields: ContentFields = Field(default_factory=ContentFields)
+    width: int = Field(default=64, ge=1, le=1_024)
+    """Dimensions of the content vectors; those of the space of who likes what."""
+    text: Literal["none", "cnn", "gru"] = "cnn"
+    """Which network reads the text (models/text_networks.py), beside the bag of its words."""
+    text_network: dict[str, Any] = Field(default_factory=dict)
+    """Arguments of that network's class."""
+    picture_network: dict[str, Any] = Field(default_factory=dict)
+    """Arguments of the network that reads images and spectrograms (models/picture_network.py)."""
+    bag_of_words: bool = True
+    """Whether the words of the text count by themselves too."""
+    part_weights: dict[str, Positive] = Field(default_factory=dict)
+    """How much each part counts before anything is learned (1 unless it is said here): categories, hashed, numbers,
+    tokens, tokens.deep, image, audio, sentence. More means less regularisation."""
+    penalties: tuple[Positive, ...] = Field(default=(3.0, 10.0, 30.0, 100.0), min_length=1)
+    """Squares of the weights are penalised by one of these, chosen by items that are left out."""
+    most_items: int = Field(default=10_000, ge=10, le=50_000)
+    """The weights are solved for on at most so many items, the most popular; cost grows with the cube."""
+    rehearsed_items: int = Field(default=3_000, ge=10, le=20_000)
+    """Penalty and weights of the parts are chosen on at most so many items, each held out once."""
+    loss: Literal["likes", "contrastive"] = "likes"
+    """What a deep network learns: binary cross entropy on who likes an item, or to tell the item's place in the space
+    of who likes what from those of its batch mates (InfoNCE, van den Oord et al., 2018)."""
+    users: int = Field(default=512, ge=1)
+    """How many users, most of whom do not like it, each item of a batch is judged by."""
+    folds: int = Field(default=3, ge=2, le=20)
+    """Deep networks are trained so many times without a part of the items, and once with all: what they say of items
+    that they learned from is no measure of what they say of others."""
+    items_per_batch: int = Field(default=64, ge=2)
+    """Items in one step."""
+    cold_share: float = Field(default=0.1, ge=0, le=1)
+    """Share of the candidates that a ranker meets in training as if nobody had met them before."""
+    epochs: int = Field(default=12, ge=1, le=10_000)
+    patience: int = Field(default=3, ge=1)
+    learning_rate: float = Field(default=2e-3, gt=0, le=1)
+    warmup_steps: int = Field(default=20, ge=0)
+    weight_decay: float = Field(default=0.05, ge=0, le=1)
+    averaging: float = Field(default=0.9, ge=0, lt=1)

@@ -1,0 +1,210 @@
+"""ContentTraining: a content network learns where in the space of who likes what an item stands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from engine.content_features import PRESENT, ContentFeatures
+from engine.item_content import ItemContent
+from models.content_network import BagPart, ContentNetwork, ContentPart, DeepPart, DensePart, NumberPart
+from models.item_tower import ItemTower
+from models.picture_network import PictureNetwork
+from models.text_networks import TextCNN, TextGRU
+from training.collaborative_space import CollaborativeSpace
+from training.content_config import ContentConfig
+from training.curve import CurvePoint
+from training.deep_content import DeepContent, said_of
+from training.fit import Stage
+from training.rehearsal import Choice, Rehearsal
+from training.ridge import Ridge, left_out
+
+TEXTS = {"cnn": TextCNN, "gru": TextGRU}
+LOT = 512
+TOWER_PENALTY = 1e-3
+SMALLEST = 1e-6
+Say = Callable[[str], None]
+Arrays = Mapping[str, Tensor]
+Rows = Mapping[str, Callable[[], Tensor]]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedContent:
+    """The network with the features that it reads; of the training items its vectors [N,V], and `honest` [N,V], what it
+    would say of each if it had not learned from it."""
+
+    features: ContentFeatures
+    network: ContentNetwork
+    vectors: Tensor
+    honest: Tensor
+    score: float
+    """NDCG@10 of held-out items among themselves (Rehearsal)."""
+    curve: list[CurvePoint]
+
+    def of(self, items: Sequence[ItemContent]) -> Tensor:
+        """Return the content vectors of any items [B,V]."""
+        lots = [items[start : start + LOT] for start in range(0, len(items), LOT)]
+        empty = torch.zeros(0, len(self.network.mean))
+        return torch.cat([empty, *(_vectors(self.network, tensors(self.features, lot)) for lot in lots)])
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """The items that the weights were solved on, and what each would get from all the others."""
+
+    items: Tensor
+    left_out: Tensor
+
+
+class ContentTraining:
+    """Trains the content network of one run."""
+
+    def __init__(self, config: ContentConfig, make_stage: Callable[[str], Stage], say: Say) -> None:
+        self._config = config
+        self._make_stage = make_stage
+        self._say = say
+
+    def run(self, features: ContentFeatures, items: Sequence[ItemContent], space: CollaborativeSpace) -> TrainedContent:
+        """Learn from items whose places in the space are known, in that order."""
+        lots = [tensors(features, items[start : start + LOT]) for start in range(0, len(items), LOT)]
+        arrays = {name: torch.cat([lot[name] for lot in lots]) for name in lots[0]}
+        columns = {name: column for column, name in enumerate(features.part_names)}
+        present = {name: arrays[PRESENT][:, column] > 0 for name, column in columns.items()}
+        rehearsal = Rehearsal(space, self._config.folds)
+        wide = self._wide_parts(features, arrays)
+        deep, honest, curve = self._deep_parts(
+            features, arrays, present, DeepContent(self._config, space, rehearsal, self._make_stage)
+        )
+        network = ContentNetwork(wide | deep, columns, self._config.width)
+        rows = _rows(network, arrays, present, honest)
+        choice = self._choice(rows, space)
+        known = self._solve(network, rows, space, choice)
+        vectors = torch.cat([_vectors(network, lot) for lot in lots])
+        unmet = vectors.clone()
+        unmet[known.items] = known.left_out
+        self._say(
+            f"content: NDCG@10 of unknown items {choice.score:.4f} with penalty {choice.penalty:g}, parts"
+            f" {', '.join(f'{name} {choice.part_weights.get(name, 1.0):g}' for name in network.names)}"
+        )
+        return TrainedContent(features, network.eval(), vectors, unmet, choice.score, curve)
+
+    def _choice(self, rows: Rows, space: CollaborativeSpace) -> Choice:
+        items = _most_popular(space, self._config.rehearsed_items)
+        kernels = {name: _kernel(make()[items]) for name, make in rows.items()}
+        return Rehearsal(space.only(items), self._config.folds).best(
+            kernels, self._config.penalties, self._config.part_weights
+        )
+
+    def _solve(self, network: ContentNetwork, rows: Rows, space: CollaborativeSpace, choice: Choice) -> _Known:
+        items = _most_popular(space, self._config.most_items)
+        weights = {name: choice.part_weights.get(name, 1.0) for name in rows}
+        # One part at a time: the features of all of them would not fit.
+        table = sum((weights[name] * _kernel(make()[items]) for name, make in rows.items()), torch.zeros(()))
+        targets = space.items[items]
+        ridge = Ridge.of(table, targets, choice.penalty)
+        for name, make in rows.items():
+            network.part(name).weights.copy_(ridge.weights(make()[items], weights[name]))
+        network.mean.copy_(ridge.mean)
+        return _Known(items, left_out(table, targets, choice.penalty))
+
+    def _wide_parts(self, features: ContentFeatures, arrays: Arrays) -> dict[str, ContentPart]:
+        width, sizes = self._config.width, features.sizes
+        parts: dict[str, ContentPart] = {}
+        for name in ("categories", "sentence"):
+            if name in sizes:
+                parts[name] = DensePart(sizes[name][0], width)
+        if "numbers" in sizes:
+            parts["numbers"] = NumberPart(sizes["numbers"][0], width)
+        bags = {"hashed": features.bucket_count + 1, "tokens": features.vocabulary_size}
+        for name, vocabulary in bags.items():
+            if name in sizes and (name != "tokens" or self._config.bag_of_words):
+                bag = BagPart(vocabulary, width)
+                if name == "tokens":
+                    bag.weigh(arrays[name])
+                parts[name] = bag
+        return parts
+
+    def _deep_parts(
+        self, features: ContentFeatures, arrays: Arrays, present: Arrays, trainer: DeepContent
+    ) -> tuple[dict[str, ContentPart], dict[str, Tensor], list[CurvePoint]]:
+        output = self._config.width + 1
+        parts: dict[str, ContentPart] = {}
+        honest, curve = {}, list[CurvePoint]()
+        for name, make in self._deep_networks(features, output).items():
+            array = name.partition(".")[0]
+            read = trainer.run(name, make, arrays[array], present[array])
+            part = DeepPart(read.network, output, self._config.width)
+            part.scale(said_of(read.network, arrays[array], present[array].nonzero()[:, 0]))
+            # What fold networks say is of another length; each kind is brought to its own usual one.
+            typical = read.honest[present[array]].square().sum(dim=1).mean().sqrt().clamp(min=SMALLEST)
+            parts[name], honest[name] = part, read.honest / typical
+            curve += read.curve
+        return parts, honest, curve
+
+    def _deep_networks(self, features: ContentFeatures, output: int) -> dict[str, Callable[[], nn.Module]]:
+        config, sizes = self._config, features.sizes
+        made: dict[str, Callable[[], nn.Module]] = {}
+        if "tokens" in sizes and config.text != "none":
+            text: Any = TEXTS[config.text]
+            made["tokens.deep"] = lambda: text(features.vocabulary_size, output, **config.text_network)
+        for name in ("image", "audio"):
+            if name in sizes:
+                channels = sizes[name][0]
+                made[name] = lambda channels=channels: PictureNetwork(channels, output, **config.picture_network)  # type: ignore[misc]
+        return made
+
+
+def fit_tower(honest: Tensor, inputs: Tensor, outputs: Tensor) -> ItemTower:
+    """Return the tower that leads from honest content vectors [N,V] to the vectors [N,D] and [N,E] of a network."""
+    tower = ItemTower(honest.shape[1], inputs.shape[1], outputs.shape[1])
+    for layer, targets in ((tower.inputs, inputs), (tower.outputs, outputs)):
+        centre, mean = honest.mean(dim=0), targets.mean(dim=0)
+        rows = (honest - centre).double()
+        squares = rows.T @ rows
+        penalty = TOWER_PENALTY * squares.trace() / len(squares)
+        weights = torch.linalg.solve(
+            squares + (penalty + SMALLEST) * torch.eye(len(squares)), rows.T @ (targets - mean).double()
+        )
+        with torch.no_grad():
+            layer.weight.copy_(weights.T.float())
+            layer.bias.copy_(mean - layer.weight @ centre)
+    return tower.eval()
+
+
+def tensors(features: ContentFeatures, items: Sequence[ItemContent]) -> dict[str, Tensor]:
+    """Return the arrays of some items for torch."""
+    return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in features.arrays(items).items()}
+
+
+@torch.no_grad()
+def _vectors(network: ContentNetwork, arrays: Arrays) -> Tensor:
+    network.eval()
+    return network(*(arrays[name] for name in network.inputs))
+
+
+def _rows(
+    network: ContentNetwork, arrays: Arrays, present: Arrays, honest: Mapping[str, Tensor]
+) -> dict[str, Callable[[], Tensor]]:
+    """Return what makes the features [N,F] of each part, zeros where an item lacks it."""
+
+    def make(name: str) -> Tensor:
+        array = name.partition(".")[0]
+        if name in honest:
+            return honest[name]
+        with torch.no_grad():
+            return network.part(name).features(arrays[array]) * present[array][:, None]
+
+    return {name: lambda name=name: make(name) for name in network.names}  # type: ignore[misc]
+
+
+def _kernel(features: Tensor) -> Tensor:
+    return features @ features.T
+
+
+def _most_popular(space: CollaborativeSpace, most: int) -> Tensor:
+    return space.starts.diff().argsort(descending=True, stable=True)[:most].sort().values

@@ -1,0 +1,123 @@
+"""DeepContent: text, images and sounds, read by networks that learn from scratch who likes the item."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from training.collaborative_space import CollaborativeSpace
+from training.content_config import ContentConfig
+from training.curve import CurvePoint
+from training.fit import Stage, TrainedStage, fit
+from training.optimiser import AveragedOptimiser
+from training.rehearsal import Act, Rehearsal
+
+LARGE_BATCH = 256
+TEMPERATURE = 0.1
+RANKING = "NDCG@10"
+
+
+@dataclass(frozen=True, slots=True)
+class ReadContent:
+    """A network that read all items, and what networks that had not met an item say of it [N,V+1] (zeros if absent)."""
+
+    network: nn.Module
+    honest: Tensor
+    curve: list[CurvePoint]
+
+
+class DeepContent:
+    """Trains one network on the array of one part, [N,…] with a row for each item, `present` [N] or not."""
+
+    def __init__(
+        self,
+        config: ContentConfig,
+        space: CollaborativeSpace,
+        rehearsal: Rehearsal,
+        make_stage: Callable[[str], Stage],
+    ) -> None:
+        self._config = config
+        self._space = space
+        self._rehearsal = rehearsal
+        self._make_stage = make_stage
+
+    def run(self, name: str, make: Callable[[], nn.Module], array: Tensor, present: Tensor) -> ReadContent:
+        """Train without the items of each act, validating on them; then on all for as many epochs as that took."""
+        honest = torch.zeros(len(array), self._space.users.shape[1] + 1)
+        epochs, curve = [], list[CurvePoint]()
+        for number, act in enumerate(self._rehearsal.acts, start=1):
+            taught, held_out = act.taught[present[act.taught]], act.held_out[present[act.held_out]]
+            validate = functools.partial(self._judged, act, array, held_out)
+            trained = self._train(f"{name}, act {number}", make, array, taught, act.space, validate)
+            honest[held_out] = self._moved(act, said_of(trained.network, array, held_out))
+            epochs.append(trained.epochs)
+            curve += trained.curve
+        taken = round(sum(epochs) / len(epochs))
+        trained = self._train(name, make, array, present.nonzero()[:, 0], self._space, None, taken)
+        return ReadContent(trained.network.eval(), honest, curve + trained.curve)
+
+    def _train(
+        self,
+        name: str,
+        make: Callable[[], nn.Module],
+        array: Tensor,
+        items: Tensor,
+        space: CollaborativeSpace,
+        validate: Callable[[nn.Module], dict[str, float]] | None,
+        epochs: int | None = None,
+    ) -> TrainedStage[nn.Module]:
+        config, stage = self._config, self._make_stage(name)
+        network = make()
+        steps = -(-len(items) // config.items_per_batch)
+        optimiser = AveragedOptimiser(network, config, steps * config.epochs)
+        epoch = functools.partial(self._epoch, network, optimiser, array, items, space)
+        return fit(stage, config, epochs or config.epochs, optimiser, epoch, validate)
+
+    def _judged(self, act: Act, array: Tensor, held_out: Tensor, network: nn.Module) -> dict[str, float]:
+        return {RANKING: self._rehearsal.judge(act, said_of(network, array, held_out), held_out)}
+
+    def _moved(self, act: Act, said: Tensor) -> Tensor:
+        """Return vectors [B,V+1] of an act in the space of all events: the same scores, as nearly as can be."""
+        turned = torch.linalg.lstsq(self._space.users.double(), act.space.users.double()).solution.float()
+        return torch.cat((said[:, :-1] @ turned.T, said[:, -1:]), dim=1)
+
+    def _epoch(
+        self,
+        network: nn.Module,
+        optimiser: AveragedOptimiser[nn.Module],
+        array: Tensor,
+        items: Tensor,
+        space: CollaborativeSpace,
+    ) -> float:
+        network.train()
+        total = 0.0
+        for batch in torch.split(items[torch.randperm(len(items))], self._config.items_per_batch):
+            # The statistics of a batch of one are none.
+            if len(batch) > 1:
+                total += optimiser.step(self._loss(network(array[batch]), batch, space)) * len(batch)
+        return total / len(items)
+
+    def _loss(self, said: Tensor, items: Tensor, space: CollaborativeSpace) -> Tensor:
+        vectors, biases = said[:, :-1], said[:, -1:]
+        if self._config.loss == "contrastive":
+            near = functional.normalize(vectors, dim=1) @ functional.normalize(space.items[items], dim=1).T
+            return functional.cross_entropy(near / TEMPERATURE, torch.arange(len(items)))
+        users = torch.randperm(len(space.users))[: self._config.users]
+        likes = space.likes(items, users).clamp(max=1.0)
+        share = float(space.weights.sum()) / (len(space.users) * len(space.items))
+        # An untrained network begins with the share of pairs that are likes.
+        logits = vectors @ space.users[users].T + biases + math.log(max(share, 1e-6))
+        return functional.binary_cross_entropy_with_logits(logits, likes, reduction="sum") / likes.sum().clamp(min=1.0)
+
+
+@torch.no_grad()
+def said_of(network: nn.Module, array: Tensor, items: Tensor) -> Tensor:
+    """Return what the network says of some items [B,F]."""
+    network.eval()
+    return torch.cat([network(array[part]) for part in torch.split(items, LARGE_BATCH)])
