@@ -45,8 +45,8 @@ class ItemTail:
 
     @property
     def is_settled(self) -> bool:
-        """Whether every vector is one of this bundle's; while not, the answers may change without a change of items."""
-        return not self._items.stale
+        """Whether the catalogue is what `applied` says: all vectors are this bundle's, and the store was not away."""
+        return not self._items.stale and not self._was_away
 
     async def start(self) -> None:
         """Load all items, then go on beside the requests."""

@@ -18,6 +18,11 @@ local count = redis.call('HLEN', KEYS[1])
 if added > 0 and count + added > tonumber(ARGV[2]) then
   return {2, count}
 end
+if redis.call('EXISTS', KEYS[4]) == 0 then
+  -- In milliseconds: a store that was emptied never gives a number again, so nobody takes one change for another.
+  local now = redis.call('TIME')
+  redis.call('SET', KEYS[4], now[1] .. string.format('%03d', math.floor(now[2] / 1000)))
+end
 local seqs = {}
 for at = 3, #ARGV, 7 do
   local seq = string.format('%.0f', redis.call('INCR', KEYS[4]))

@@ -55,11 +55,12 @@ async def everything(store: ItemStore) -> dict[str, ItemDocument]:
 
 def test_an_item_is_read_back_with_its_number(url: str) -> None:
     async def work(store: ItemStore) -> None:
-        assert await store.put([Draft(FULL), draft("b")]) == [1, 2]
+        assert await store.seq() == 0
+        first, second = await store.put([Draft(FULL), draft("b")])
         a, b, nobody = await store.read(["a", "b", "nobody"])
         assert np.array_equal(a.vector, VECTOR)
-        assert replace(a, vector=None) == replace(FULL, seq=1, vector=None)
-        assert (b.seq, nobody, await store.seq()) == (2, None, 2)
+        assert replace(a, vector=None) == replace(FULL, seq=first, vector=None)
+        assert (b.seq, nobody, await store.seq()) == (second, None, first + 1)
 
     with_items(url, work)
 
@@ -84,22 +85,34 @@ def test_any_item_survives_the_store(store_url: str, item_id: str, title: str, n
     assert replace(found, seq=0) == kept
 
 
+def test_an_emptied_store_gives_no_number_again(url: str) -> None:
+    async def work(store: ItemStore) -> None:
+        [before] = await store.put([draft("a")])
+        with Redis.from_url(url) as redis:
+            redis.flushall()
+        time.sleep(0.01)
+        [after] = await store.put([draft("a")])
+        assert after > before
+
+    with_items(url, work)
+
+
 def test_all_or_none_are_stored(url: str) -> None:
     async def work(store: ItemStore) -> None:
-        assert await store.put([draft("a")]) == [1]
-        assert await store.put([draft("b"), draft("a", expected=7)]) is None
+        [seq] = await store.put([draft("a")])
+        assert await store.put([draft("b"), draft("a", expected=seq + 1)]) is None
         assert await store.put([draft("b", expected=0), draft("a", expected=0)]) is None
         assert (await everything(store)).keys() == {"a"}
-        assert await store.seq() == 1
+        assert await store.seq() == seq
 
     with_items(url, work)
 
 
 def test_of_two_changes_of_one_state_only_the_first_counts(url: str) -> None:
     async def work(store: ItemStore) -> None:
-        await store.put([draft("a")])
-        assert await store.put([draft("a", expected=1, metadata={"by": "first"})]) == [2]
-        assert await store.put([draft("a", expected=1, metadata={"by": "second"})]) is None
+        [seq] = await store.put([draft("a")])
+        assert await store.put([draft("a", expected=seq, metadata={"by": "first"})]) == [seq + 1]
+        assert await store.put([draft("a", expected=seq, metadata={"by": "second"})]) is None
         assert (await store.read(["a"]))[0].metadata == {"by": "first"}
 
     with_items(url, work)
@@ -130,11 +143,11 @@ def test_images_are_kept_replaced_and_removed(url: str) -> None:
 
 def test_a_vector_is_replaced_only_while_the_item_is_the_same_and_nobody_is_told(url: str) -> None:
     async def work(store: ItemStore) -> None:
-        await store.put([Draft(FULL)])
-        renewed = replace(FULL, seq=1, model="other", vector=VECTOR * 2)
+        [seq] = await store.put([Draft(FULL)])
+        renewed = replace(FULL, seq=seq, model="other", vector=VECTOR * 2)
         await store.put_vectors([renewed])
         [found] = await store.read(["a"])
-        assert (found.model, found.seq, found.added_at, await store.seq()) == ("other", 1, 5.5, 1)
+        assert (found.model, found.seq, found.added_at, await store.seq()) == ("other", seq, 5.5, seq)
         assert np.array_equal(found.vector, VECTOR * 2)
         await store.put([Draft(FULL)])
         await store.put_vectors([renewed])
@@ -159,12 +172,13 @@ def test_the_log_tells_each_change_in_order(url: str, monkeypatch: pytest.Monkey
     async def work(store: ItemStore) -> None:
         log = ChangeLog(url, Settings())
         try:
-            await store.put([draft("a"), draft("ключ")])
-            await store.put([draft("a", is_deleted=True)])
-            assert await log.after(0) == [(1, "a"), (2, "ключ"), (3, "a")]
-            assert await log.after(2) == [(3, "a")]
+            first, second = await store.put([draft("a"), draft("ключ")])
+            [third] = await store.put([draft("a", is_deleted=True)])
+            assert (second, third) == (first + 1, first + 2)
+            assert await log.after(0) == [(first, "a"), (second, "ключ"), (third, "a")]
+            assert await log.after(second) == [(third, "a")]
             started = time.monotonic()
-            assert await log.after(3) == []
+            assert await log.after(third) == []
             assert 0.04 < time.monotonic() - started < 1
         finally:
             await log.close()
@@ -179,8 +193,8 @@ def test_the_log_wakes_whoever_waits(url: str) -> None:
             waiting = asyncio.create_task(log.after(0))
             await asyncio.sleep(0.1)
             started = time.monotonic()
-            await store.put([draft("a")])
-            assert await waiting == [(1, "a")]
+            [seq] = await store.put([draft("a")])
+            assert await waiting == [(seq, "a")]
             return time.monotonic() - started
         finally:
             await log.close()
@@ -200,7 +214,7 @@ def test_all_items_are_scanned(url: str) -> None:
 def test_a_write_waits_for_the_disk(url: str) -> None:
     with Redis.from_url(url) as redis:
         redis.config_set("appendfsync", "everysec")
-    assert with_items(url, lambda store: store.put([draft("a")])) == [1]
+    assert len(with_items(url, lambda store: store.put([draft("a")]))) == 1
 
 
 def test_a_store_that_is_gone_is_an_error(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def test_two_workers_see_each_other_s_items(pair) -> None:
 
 def test_a_cached_answer_does_not_outlive_a_change_of_the_items(pair) -> None:
     user_id = admirer(pair[0], 13)
-    url = f"/recommend/{user_id}"
+    url = f"/recommend/{user_id}?n=500"
     for service in pair:
         eventually(lambda service=service: service.http.get(url).headers["x-cache"] == "hit")
     item_id = post(pair[0], new(13))["items"][0]["item_id"]
