@@ -1,4 +1,4 @@
-"""What 100,000 items that come live cost the search: p50 and p99 before, while they come, and after, in one run.
+"""What 100,000 items that come live cost the search: p50 and p99 beside the bundle's own index in the same run.
 
 python benchmarks/live_items_search.py [--base 200000] [--added 100000] [--width 64]
 """
@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from statistics import median
 
 import numpy as np
 import result
 
 from engine.index import VectorIndex
-from engine.row_set import RowSet
 from engine.side_index import LiveIndex
 
 CLUSTERS = 1_000
@@ -32,23 +32,32 @@ def generated(count: int, width: int, seed: int) -> np.ndarray:
 
 
 class Searches:
-    """One search after the other, each with its own time in milliseconds."""
+    """One search after the other in the bundle's index and in the one that grows, in milliseconds.
 
-    def __init__(self, index: LiveIndex, queries: np.ndarray, forbidden: RowSet) -> None:
-        self._index = index
+    They take turns, so that whatever else the machine does happens to both.
+    """
+
+    def __init__(self, bundled: VectorIndex, live: LiveIndex, queries: np.ndarray) -> None:
+        self._bundled = bundled
+        self._live = live
         self._queries = queries
-        self._forbidden = forbidden
         self._next = 0
 
-    def times(self, count: int) -> list[float]:
-        return [self._one() for _ in range(count)]
+    def times(self, count: int) -> list[tuple[float, float]]:
+        return [self._pair() for _ in range(count)]
 
-    def _one(self) -> float:
+    def _pair(self) -> tuple[float, float]:
         query = self._queries[self._next % len(self._queries)][None]
         self._next += 1
-        began = time.perf_counter()
-        self._index.search(query, BEST, self._forbidden)
-        return 1000 * (time.perf_counter() - began)
+        return milliseconds(lambda: self._bundled.search(query, BEST)), milliseconds(
+            lambda: self._live.search(query, BEST)
+        )
+
+
+def milliseconds(call: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    call()
+    return 1000 * (time.perf_counter() - began)
 
 
 def lots(added: int, first: int) -> Iterator[np.ndarray]:
@@ -56,8 +65,14 @@ def lots(added: int, first: int) -> Iterator[np.ndarray]:
         yield np.arange(first + start, first + min(start + LOT, added))
 
 
-def summary(times: list[float]) -> dict[str, float]:
-    return {"p50 ms": round(float(np.percentile(times, 50)), 3), "p99 ms": round(float(np.percentile(times, 99)), 3)}
+def summary(times: list[tuple[float, float]]) -> dict[str, dict[str, float]]:
+    percentiles = {"p50": 50, "p99": 99}
+    found = {name: np.percentile(times, each, axis=0) for name, each in percentiles.items()}
+    return {
+        "bundle alone, ms": {name: round(float(each[0]), 3) for name, each in found.items()},
+        "with what came, ms": {name: round(float(each[1]), 3) for name, each in found.items()},
+        "ratio": {name: round(float(each[1] / each[0]), 2) for name, each in found.items()},
+    }
 
 
 def recall(index: LiveIndex, queries: np.ndarray, ids: np.ndarray, vectors: np.ndarray) -> float:
@@ -73,39 +88,28 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=64)
     options = parser.parse_args()
     base, added = generated(options.base, options.width, 1), generated(options.added, options.width, 2)
-    queries, forbidden, first = generated(1_000, options.width, 3), RowSet(), options.base + 1
-    index = LiveIndex(VectorIndex.build(base))
-    searches = Searches(index, queries, forbidden)
+    queries, first, bundled = generated(1_000, options.width, 3), options.base + 1, VectorIndex.build(base)
+    index = LiveIndex(bundled)
+    searches = Searches(bundled, index, queries)
     searches.times(200)
-    rows: dict[str, object] = {"before": summary(searches.times(SEARCHES))}
     ids = np.arange(options.base)
+    rows: dict[str, object] = {"before": summary(searches.times(SEARCHES))}
     rows["recall before"] = recall(index, queries[:200], ids, base)
-    began, during, adding = time.perf_counter(), list[float](), list[float]()
+    began, during, adding = time.perf_counter(), list[tuple[float, float]](), list[float]()
     for lot in lots(options.added, first):
-        start = time.perf_counter()
-        index.add(lot, added[lot - first])
-        adding.append(1000 * (time.perf_counter() - start))
+        adding.append(milliseconds(lambda lot=lot: index.add(lot, added[lot - first])))
         during += searches.times(SEARCHES_A_LOT)
     came = time.perf_counter() - began
     while index.is_merging:
         during += searches.times(SEARCHES_A_LOT)
     settled = time.perf_counter() - began
-    after = searches.times(SEARCHES)
-    rows["while they come"], rows["after"] = summary(during), summary(after)
-    rows["after / before"] = ratio(rows["after"], rows["before"])
-    rows["while they come / before"] = ratio(rows["while they come"], rows["before"])
+    rows["while they come"], rows["after"] = summary(during), summary(searches.times(SEARCHES))
     everything = np.concatenate((ids, np.arange(first, first + options.added)))
     rows["recall after"] = recall(index, queries[:200], everything, np.concatenate((base, added)))
-    rows["a lot of 100 is added in"] = summary(adding)
+    rows["a lot of 100 is added in, ms"] = {"p50": round(median(adding), 3), "longest": round(max(adding), 3)}
     rows["seconds"] = {"until all were findable": round(came, 1), "until all were merged": round(settled, 1)}
     facts = {"base": options.base, "added": options.added, "width": options.width, "k": BEST, "searches": len(during)}
     result.write("live_items_search", result.command(), rows, **facts)
-
-
-def ratio(a: object, b: object) -> dict[str, float]:
-    assert isinstance(a, dict)
-    assert isinstance(b, dict)
-    return {name.removesuffix(" ms"): round(a[name] / b[name], 2) for name in a}
 
 
 if __name__ == "__main__":

@@ -13,12 +13,14 @@ from engine.errors import BundleError, QueryError
 from engine.events import History
 from engine.features import Candidates
 from engine.index import VectorIndex
+from engine.index_merge import IndexMerge
 from engine.item_vectors import ItemVectors
 from engine.items import ItemTable
 from engine.neighbour_source import NeighbourSource
 from engine.popularity_source import PopularitySource
 from engine.ranking import Ranked
 from engine.recommender import Query, Recommender
+from engine.side_index import LiveIndex
 from engine.vector_source import VectorSource
 from engine.vocabulary import Vocabulary
 from engine.window import HistoryWindow
@@ -244,6 +246,33 @@ def test_a_bundle_without_towers_takes_items_too() -> None:
     assert ask(recommender, liked("3"))[-1] == "new"
     assert ask(recommender, liked("new", "3"))[:4] == ask(recommender, liked("3"))[:4]
     assert ask(recommender, liked("new")) == EVERYTHING
+
+
+def test_a_network_without_a_tower_reads_what_it_knows_of_a_history() -> None:
+    items, network = live_world.table(), live_world.network_source(ITEMS)
+    sources = [network, ContentSource("content", CONTENT)]
+    recommender = Recommender(items, HistoryWindow(), sources, ranker=AsProposed())
+    recommender.catalogue.put([live("new", 50), live("other", 51)])
+    mixed, known = (
+        recommender.candidates_for([liked("new", "3", "other", "7")]),
+        recommender.candidates_for([liked("3", "7")]),
+    )
+    np.testing.assert_allclose(mixed.user_vectors, known.user_vectors, atol=1e-6)
+    assert not recommender.user_vectors([liked("new", "other")]).any()
+    assert "other" in ask(recommender, liked("new", "3"))
+
+
+def test_rows_that_were_left_behind_leave_the_index_too(recommender: Recommender) -> None:
+    pending: list[IndexMerge] = []
+    source = recommender.sources[0]
+    source.index = LiveIndex(VectorIndex.build(CONTENT[:, WIDTH:]), 4, pending.append)
+    recommender.catalogue.put([live("a", 50), live("b", 51), live("c", 52)])
+    recommender.catalogue.put([live("a", 53)])
+    recommender.catalogue.remove(["c"])
+    pending.pop().run()
+    assert "c" not in ask(recommender, liked("3"))
+    # The merge began with the fourth row, when the first had just been left behind and "c" was still there.
+    assert len(source.index) == ITEMS + 3
 
 
 def test_two_tables_share_nothing_that_came(recommender: Recommender) -> None:
