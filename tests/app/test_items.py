@@ -225,8 +225,8 @@ def test_what_is_explored_is_logged(start, tmp_path: Path) -> None:
             assert entry["recommendation_id"] == answer["recommendation_id"]
             assert (entry["user_id"], entry["model_version"]) == (answer["user_id"], answer["model_version"])
             assert (int(entry["rank"]), float(entry["propensity"])) == (placed["rank"], placed["propensity"])
-        text = service.http.get("/metrics").text
-        assert f'liverec_exposures_total{{outcome="written"}} {len(explored)}.0' in text
+        counted = f'liverec_exposures_total{{outcome="written"}} {len(explored)}.0'
+        eventually(lambda: counted in service.http.get("/metrics").text)
 
 
 def test_a_thousand_items_are_taken_at_once(pair) -> None:
