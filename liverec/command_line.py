@@ -36,7 +36,13 @@ DATA_HELP = (
     " item_id, rating?, timestamp?, kind?, or a folder with train, valid? and test files."
 )
 Items = Annotated[
-    Path | None, typer.Option(help="A table of items: item_id, title, categories, year, description, image.")
+    list[Path] | None,
+    typer.Option(
+        help="Items: item_id, title, categories, year, description, image, audio. Repeatable; later ones win."
+    ),
+]
+Media = Annotated[
+    Path | None, typer.Option(help="A folder to look for images and audio in before that of the items file.")
 ]
 Columns = Annotated[
     list[str] | None,
@@ -62,6 +68,7 @@ DEFAULT_CACHE = Path("var/data")
 def data(
     source: Annotated[str, typer.Argument(metavar="DATA", help=DATA_HELP)] = "ml-100k",
     items: Items = None,
+    media: Media = None,
     column: Columns = None,
     config: Configs = None,
     setting: Sets = None,
@@ -69,7 +76,7 @@ def data(
     out: Annotated[Path | None, typer.Option(help="A folder for the cleaned events and the report.")] = None,
 ) -> None:
     """Read and clean a data set, and report what was wrong with it."""
-    _offline().data(_options(source, cache, column, items, config, setting), out)
+    _offline().data(_options(source, cache, column, items, config, setting, media), out)
 
 
 @cli.command()
@@ -77,6 +84,7 @@ def train(
     source: Annotated[str, typer.Option("--data", help=DATA_HELP)] = "ml-100k",
     out: Annotated[Path, typer.Option(help="The bundle folder to write.")] = DEFAULT_BUNDLE,
     items: Items = None,
+    media: Media = None,
     column: Columns = None,
     config: Configs = None,
     setting: Sets = None,
@@ -85,7 +93,7 @@ def train(
     minutes: Minutes = None,
 ) -> None:
     """Train sources and a ranker, and write the bundle that `liverec serve` opens. Stopped, it goes on where it was."""
-    _offline().train(_options(source, cache, column, items, config, setting), out, auto=auto, minutes=minutes)
+    _offline().train(_options(source, cache, column, items, config, setting, media), out, auto=auto, minutes=minutes)
 
 
 @cli.command()
@@ -94,12 +102,13 @@ def compare(
     source: Annotated[str, typer.Option("--data", help=DATA_HELP)] = "ml-100k",
     out: Annotated[Path, typer.Option(help="A folder for bundles, table and picture.")] = Path("bundles/comparison"),
     items: Items = None,
+    media: Media = None,
     column: Columns = None,
     setting: Sets = None,
     cache: Cache = DEFAULT_CACHE,
 ) -> None:
     """Train several configs on one split and measure them side by side: quality, intervals, seconds, size, speed."""
-    _search().compare(_options(source, cache, column, items, config, setting), out)
+    _search().compare(_options(source, cache, column, items, config, setting, media), out)
 
 
 @cli.command()
@@ -113,13 +122,14 @@ def tune(
     trials: Annotated[int, typer.Option(help="How many trials to add at most.")] = 20,
     minutes: Minutes = None,
     items: Items = None,
+    media: Media = None,
     column: Columns = None,
     config: Configs = None,
     setting: Sets = None,
     cache: Cache = DEFAULT_CACHE,
 ) -> None:
     """Search a space of configs with Optuna, by validation only."""
-    options = _options(source, cache, column, items, config, setting)
+    options = _options(source, cache, column, items, config, setting, media)
     _search().tune(options, space, out, journal=journal, trials=trials, minutes=minutes)
 
 
@@ -127,6 +137,8 @@ def tune(
 def evaluate(
     source: Annotated[str, typer.Option("--data", help="The data that the bundle was trained on.")] = "ml-100k",
     bundle: BundlePath = DEFAULT_BUNDLE,
+    items: Items = None,
+    media: Media = None,
     column: Columns = None,
     config: Configs = None,
     setting: Sets = None,
@@ -134,7 +146,7 @@ def evaluate(
     out: Annotated[Path | None, typer.Option(help="A JSON file for the table.")] = None,
 ) -> None:
     """Measure a bundle on the test events, beside popularity and EASE."""
-    _offline().evaluate(_options(source, cache, column, None, config, setting), bundle, out)
+    _offline().evaluate(_options(source, cache, column, items, config, setting, media), bundle, out)
 
 
 @cli.command()
@@ -158,11 +170,17 @@ def recommend(
     retrieved: Annotated[
         bool, typer.Option("--retrieved", help="The first stage's order, without the ranker.")
     ] = False,
+    only: Annotated[Path | None, typer.Option(help="A table with item_id: recommend none but these items.")] = None,
     column: Columns = None,
     cache: Cache = DEFAULT_CACHE,
 ) -> None:
     """Recommend to every user of some event files: user_id, item_id, score (or rating, with --pairs)."""
-    _offline().recommend(histories, out, bundle, n, pairs, column or [], cache, retrieved=retrieved)
+    if pairs is None:
+        _offline().recommend(histories, out, bundle, n, column or [], cache, only=only, retrieved=retrieved)
+    elif only is not None:
+        raise ConfigError("--only limits a ranking, and --pairs asks for none; give one of the two")
+    else:
+        _offline().predict_ratings(histories, out, bundle, pairs, column or [], cache)
 
 
 @cli.command()
@@ -228,14 +246,15 @@ def _options(
     source: str,
     cache: Path,
     column: list[str] | None,
-    items: Path | None,
+    items: list[Path] | None,
     config: list[Path] | None,
     setting: list[str] | None,
+    media: Path | None = None,
 ) -> DataOptions:
     _need_training()
     from liverec.data_options import DataOptions
 
-    return DataOptions(source, cache, column or [], items, config or [], setting or [])
+    return DataOptions(source, cache, column or [], items or [], config or [], setting or [], media)
 
 
 def _need_training() -> None:

@@ -18,13 +18,15 @@ class DataOptions:
     source: str
     cache: Path
     column: Sequence[str]
-    items: Path | None = None
+    items: Sequence[Path] = ()
     config: Sequence[Path] = ()
     setting: Sequence[str] = ()
+    media: Path | None = None
 
     def dataset(self) -> Dataset:
         """Open the data set."""
-        return open_dataset(self.source, cache=self.cache, items=self.items, columns=pairs("--column", self.column))
+        columns = named_values("--column", self.column)
+        return open_dataset(self.source, cache=self.cache, items=self.items, media=self.media, columns=columns)
 
     def training_config(self) -> TrainingConfig:
         """Read the config."""
@@ -32,10 +34,10 @@ class DataOptions:
 
     def overrides(self) -> dict[str, str]:
         """Return what --set says, by key."""
-        return pairs("--set", self.setting)
+        return named_values("--set", self.setting)
 
 
-def pairs(option: str, texts: Sequence[str]) -> dict[str, str]:
+def named_values(option: str, texts: Sequence[str]) -> dict[str, str]:
     """Read name=value options; raises ConfigError for anything else."""
     read = {}
     for text in texts:

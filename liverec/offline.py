@@ -17,7 +17,7 @@ from app.store import Store
 from engine.atomic import check_target, write_atomically
 from engine.bundle import Bundle
 from engine.errors import BundleError, ConfigError, DataError
-from liverec.data_options import DataOptions
+from liverec.data_options import DataOptions, named_values
 from training.baselines import baseline_lists
 from training.checkpoint import Checkpoint
 from training.cleaning import CleaningRules, clean
@@ -25,6 +25,7 @@ from training.config import TrainingConfig
 from training.dataset import Dataset
 from training.evaluation import Evaluation
 from training.interactions import histories_of
+from training.item_list import item_list
 from training.metrics import ranking_metrics
 from training.pipeline import Pipeline
 from training.prediction import (
@@ -127,27 +128,46 @@ def recommend(
     out: Path,
     bundle: Path,
     n: int,
-    wanted_pairs: Path | None,
     column: Texts,
     cache: Path,
     *,
+    only: Path | None,
     retrieved: bool,
 ) -> None:
     """Recommend to all users of some event files."""
     check_format(out)
     opened = Bundle.open(bundle)
+    allowed = None if only is None else _allowed(opened, only, column)
     known = _histories(opened, histories, column, cache)
-    if wanted_pairs is not None:
-        wanted = _complete(
-            wanted_pairs, pl.concat(DataOptions(str(wanted_pairs), cache, column).dataset().parts.values()).collect()
-        )
-        table = predicted_ratings(opened, known, wanted)
-    else:
-        user_ids = known["user_id"].unique(maintain_order=True).to_list()
-        recommender = opened.recommender()
-        table = recommendations(recommender.without_ranker() if retrieved else recommender, known, user_ids, n)
+    user_ids = known["user_id"].unique(maintain_order=True).to_list()
+    recommender = opened.recommender().without_ranker() if retrieved else opened.recommender()
+    _write(recommendations(recommender, known, user_ids, n, allowed), out)
+
+
+def predict_ratings(
+    histories: Sequence[Path], out: Path, bundle: Path, wanted: Path, column: Texts, cache: Path
+) -> None:
+    """Predict the ratings of pairs of users and items."""
+    check_format(out)
+    opened = Bundle.open(bundle)
+    known = _histories(opened, histories, column, cache)
+    pairs = pl.concat(DataOptions(str(wanted), cache, column).dataset().parts.values()).collect()
+    _write(predicted_ratings(opened, known, _complete(wanted, pairs)), out)
+
+
+def _write(table: pl.DataFrame, out: Path) -> None:
     write_table(table, out)
     console.print(f"{len(table):,} rows are in {out}")
+
+
+def _allowed(bundle: Bundle, path: Path, column: Texts) -> frozenset[str]:
+    listed = item_list(path, named_values("--column", column))
+    known = frozenset(each for each in listed if each in bundle.items.vocabulary)
+    if not known:
+        raise DataError(f"{path}: the bundle knows none of these items, for example {listed[0]!r}. Give ids it knows.")
+    if unknown := len(listed) - len(known):
+        console.print(f"the bundle does not know {unknown:,} of the {len(listed):,} items in {path}")
+    return known
 
 
 def export(histories: Sequence[Path], out: Path, bundle: Path, column: Texts, cache: Path) -> None:

@@ -1,16 +1,17 @@
 """Dataset: the events and items of one source, lazily, in canonical form."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
-from engine.errors import DataError
+from engine.errors import ConfigError, DataError
 from training.archive import unpack
 from training.columns import check_requested
 from training.download import fetch_ml_100k
 from training.event_frame import canonical_events
+from training.item_layers import laid_over
 from training.layouts import event_table, item_frame, recognise
 
 ML_100K = "ml-100k"
@@ -28,21 +29,30 @@ class Dataset:
 
 
 def open_dataset(
-    source: str | Path, *, cache: Path, items: Path | None = None, columns: Mapping[str, str] | None = None
+    source: str | Path,
+    *,
+    cache: Path,
+    items: Sequence[Path] = (),
+    media: Path | None = None,
+    columns: Mapping[str, str] | None = None,
 ) -> Dataset:
     """Open the data set at `source`: the name "ml-100k" (fetched), or the path of a file, folder or ZIP archive.
 
-    `items` replaces the items that the layout brings. `columns` maps canonical names to the file's own (`--column
-    user_id=uid` on the command line). What is fetched or unpacked goes to `cache`. Every event is read once, streaming,
-    to check it. Raises DataError if the source is missing, of no known layout or unreadable; ConfigError on a canonical
-    name that does not exist.
+    `items` replace those that the layout brings; of an item in several files the last row counts. Images and audio are
+    looked for in `media` before the folder of the items file. `columns` maps canonical names to the file's own
+    (`--column user_id=uid` on the command line). What is fetched or unpacked goes to `cache`. Every event is read once,
+    streaming, to check it. Raises DataError if the source is missing, of no known layout or unreadable; ConfigError on
+    a canonical name or a folder of media that does not exist.
     """
     requested = dict(columns or {})
     check_requested(requested)
     layout = recognise(_locate(source, cache))
     parts = {part: canonical_events(event_table(path), requested) for part, path in layout.events.items()}
-    described = items or layout.items
-    return Dataset(_name(source), parts, item_frame(described, requested) if described else None)
+    if media is not None and not media.is_dir():
+        raise ConfigError(f"--media {media}: there is no such folder. Give the one that holds images and audio.")
+    described = items or ([layout.items] if layout.items else [])
+    frames = [item_frame(path, requested) for path in described]
+    return Dataset(_name(source), parts, laid_over(frames) if frames else None, media)
 
 
 def _locate(source: str | Path, cache: Path) -> Path:

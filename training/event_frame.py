@@ -37,7 +37,7 @@ def canonical_events(table: Table, requested: Mapping[str, str]) -> pl.LazyFrame
     raw = table.frame.select(pl.col(ROW).alias("row"), *(pl.col(c).alias(name) for name, c in found.items()))
     with reading(table):
         types = raw.collect_schema()
-    ids = [_identifier(name, types[name]) for name in ("user_id", "item_id")]
+    ids = [identifier(name, types[name]) for name in ("user_id", "item_id")]
     value = _number(table, found, types, "value")
     numbers = _number(table, found, types, "timestamp")
     facts = _survey(table, raw, [*ids, value.alias("value"), numbers.alias("timestamp")])
@@ -119,7 +119,8 @@ def _number(table: Table, found: Mapping[str, str], types: pl.Schema, name: str)
     )
 
 
-def _identifier(name: str, dtype: pl.DataType) -> pl.Expr:
+def identifier(name: str, dtype: pl.DataType) -> pl.Expr:
+    """Read a column of ids as String."""
     column = pl.col(name)
     if dtype.is_float():
         # a column of whole numbers with gaps is often stored as floats; the id is 7, not 7.0

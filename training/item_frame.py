@@ -6,6 +6,7 @@ import polars as pl
 
 from engine.errors import DataError
 from training.columns import ITEM_COLUMNS, find_columns, plain_name
+from training.event_frame import identifier
 from training.tables import ROW, Table, reading
 
 NO_CATEGORIES = "(no genres listed)"
@@ -30,7 +31,7 @@ def canonical_items(table: Table, requested: Mapping[str, str], category_separat
 
     A column that the file lacks is null, except year, which is then read off a title such as "Heat (1995)". Categories
     without an entry are an empty list. Other columns follow as String under their own names. Raises DataError if there
-    is no item_id column, no row, an item without an id, or an id that occurs twice.
+    is no item_id column, no row in a text, an item without an id, or an id that occurs twice.
     """
     requested = _for_items(table, requested)
     found = find_columns(table.path, table.columns, ITEM_COLUMNS, ("item_id",), requested)
@@ -67,6 +68,8 @@ def _canonical(name: str, found: Mapping[str, str], types: pl.Schema, category_s
         by_title = name == "year" and "title" in found
         return (year_of(pl.col(found["title"])) if by_title else pl.lit(None, dtype=SCHEMA[name])).alias(name)
     column = pl.col(found[name])
+    if name == "item_id":
+        return identifier(found[name], types[found[name]]).alias(name)
     if name == "categories":
         listed = isinstance(types[found[name]], pl.List)
         values = (
@@ -93,7 +96,8 @@ def _require_unique(table: Table, items: pl.LazyFrame) -> None:
     with reading(table):
         rows = items.select(pl.len()).collect(engine="streaming").item()
         bad = repeated.select("item_id").sort("item_id").head(5).collect(engine="streaming").to_series().to_list()
-    if not rows:
+    # A Parquet file is whole or unreadable; what was exported from an empty store has no row.
+    if not rows and table.path.suffix != ".parquet":
         raise DataError(f"{table.path}: there is a header but no items. Was the file written completely?")
     if bad:
         raise DataError(f"{table.path}: these item ids are missing or occur twice: {bad}. Keep one row per item.")

@@ -7,9 +7,9 @@
 | MovieLens latest, 20M, 25M, 32M | ratings.csv | movies.csv |
 | MovieLens 1M, 10M, MovieTweetings | ratings.dat | movies.dat |
 | RecBole atomic files | NAME.inter | NAME.item |
-| any one table | a .csv, .tsv or .parquet file | - |
+| any one table | a .csv, .tsv, .parquet or .jsonl file | - |
 
-Text may be gzip (.csv.gz, .tsv.gz, .dat.gz).
+Text may be gzip (.csv.gz, .tsv.gz, .dat.gz, .jsonl.gz). A folder's events are no .jsonl.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,9 +21,18 @@ import polars as pl
 from engine.errors import DataError
 from training.grouplens import RATING_COLUMNS, read_movies_dat, read_u_item
 from training.item_frame import FOLDER, canonical_items
-from training.tables import Table, require_content, scan_delimited, scan_fields, scan_parquet
+from training.tables import (
+    JSON_LINES,
+    Table,
+    require_content,
+    scan_delimited,
+    scan_fields,
+    scan_json_lines,
+    scan_parquet,
+)
 
 TABLES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
+READABLE = (*TABLES, *JSON_LINES)
 DAT = (".dat", ".dat.gz")
 
 
@@ -51,7 +60,7 @@ def event_table(path: Path) -> Table:
         return scan_delimited(path, separator="\t", names=RATING_COLUMNS, quoted=False)
     if path.name.endswith(DAT):
         return scan_fields(path, "::", RATING_COLUMNS)
-    return _table(path)
+    return read_table(path)
 
 
 def item_frame(path: Path, requested: Mapping[str, str]) -> pl.LazyFrame:
@@ -65,10 +74,11 @@ def _items(path: Path, requested: Mapping[str, str]) -> pl.LazyFrame:
     if path.name.endswith(DAT):
         return read_movies_dat(path)
     # RecBole separates the entries of a token sequence by blanks
-    return canonical_items(_table(path), requested, " " if path.suffix == ".item" else "|")
+    return canonical_items(read_table(path), requested, " " if path.suffix == ".item" else "|")
 
 
-def _table(path: Path) -> Table:
+def read_table(path: Path) -> Table:
+    """Scan a table by its name; raises DataError if nothing can read such a name."""
     if path.suffix == ".parquet":
         return scan_parquet(path)
     if path.suffix in (".inter", ".item"):
@@ -77,8 +87,10 @@ def _table(path: Path) -> Table:
         return scan_delimited(path, separator="\t")
     if path.name.endswith(TABLES):
         return scan_delimited(path)
+    if path.name.endswith(JSON_LINES):
+        return scan_json_lines(path)
     require_content(path)
-    raise DataError(f"{path}: a file of this name cannot be read. Give one that ends in {', '.join(TABLES)}.")
+    raise DataError(f"{path}: a file of this name cannot be read. Give one that ends in {', '.join(READABLE)}.")
 
 
 def _is_100k(name: str) -> bool:
@@ -108,7 +120,7 @@ def _inner(folder: Path) -> Path:
 def _split(folder: Path) -> Layout | None:
     files = {part: _one(folder, part, TABLES) for part in ("train", "valid", "test")}
     events = {part: file for part, file in files.items() if file}
-    return Layout(events, _one(folder, "items", TABLES)) if "train" in events else None
+    return Layout(events, _one(folder, "items", READABLE)) if "train" in events else None
 
 
 def _movielens_100k(folder: Path) -> Layout | None:

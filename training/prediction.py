@@ -18,9 +18,15 @@ from training.interactions import histories_of
 FORMATS = (".csv", ".parquet")
 
 
-def recommendations(recommender: Recommender, histories: pl.DataFrame, user_ids: Sequence[str], n: int) -> pl.DataFrame:
-    """Return the best n items of each user as user_id, item_id, score; best first."""
-    queries = [Query(history, n) for history in histories_of(histories, user_ids)]
+def recommendations(
+    recommender: Recommender,
+    histories: pl.DataFrame,
+    user_ids: Sequence[str],
+    n: int,
+    only: frozenset[str] | None = None,
+) -> pl.DataFrame:
+    """Return the best n items of each user, of `only` these if given, as user_id, item_id, score; best first."""
+    queries = [Query(history, n, only=only) for history in histories_of(histories, user_ids)]
     answers = recommender.recommend(queries)
     rows = [
         (user_id, item.item_id, item.score)

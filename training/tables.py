@@ -1,7 +1,9 @@
-"""Raw tables: delimited text and Parquet, scanned lazily, every row with the line it came from."""
+"""Raw tables: delimited text, JSON lines and Parquet, scanned lazily, every row with the line it came from."""
 
 import csv
+import glob
 import gzip
+import json
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +18,7 @@ from engine.errors import DataError
 ROW = "__row__"
 HEAD_BYTES = 64 * 1024
 SEPARATORS = (",", "\t", ";", "|")
+JSON_LINES = (".jsonl", ".jsonl.gz")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,21 @@ def scan_fields(path: Path, separator: str, names: Sequence[str]) -> Table:
 def scan_parquet(path: Path) -> Table:
     """Scan a Parquet file; raises DataError if it is missing, empty or no Parquet."""
     require_content(path)
-    frame = pl.scan_parquet(path, row_index_name=ROW, row_index_offset=1, glob=False)
+    return _typed(path, pl.scan_parquet(path, row_index_name=ROW, row_index_offset=1, glob=False))
+
+
+def scan_json_lines(path: Path) -> Table:
+    """Scan JSON objects, one a line, plain or gzip; raises DataError if the file is missing, empty or no JSON lines.
+
+    ROW counts the lines that are not blank. All of the file is read to tell the types.
+    """
+    head_bytes(path)
+    # scan_ndjson has no glob=False
+    name = glob.escape(str(path))
+    return _typed(path, pl.scan_ndjson(name, infer_schema_length=None, row_index_name=ROW, row_index_offset=1))
+
+
+def _typed(path: Path, frame: pl.LazyFrame) -> Table:
     table = Table(path, (), frame)
     with reading(table):
         names = frame.collect_schema().names()
@@ -95,7 +112,7 @@ def reading(table: Table) -> Iterator[None]:
     except (pl.exceptions.PolarsError, OSError) as error:
         reason = _fault(table) or str(error).splitlines()[0]
         raise DataError(
-            f"{table.path}: {reason}. Repair the file, or save it again as UTF-8 CSV or Parquet."
+            f"{table.path}: {reason}. Repair the file, or save it again as UTF-8 text or Parquet."
         ) from error
 
 
@@ -160,7 +177,7 @@ def _fault(table: Table) -> str | None:
         return None
     try:
         with open_binary(table.path) as file:
-            return _bad_text(file) or _bad_record(table)
+            return _bad_text(file) or (_bad_json if table.path.name.endswith(JSON_LINES) else _bad_record)(table)
     except (OSError, EOFError, zlib.error) as error:
         return f"the compressed data are damaged ({error})"
 
@@ -171,6 +188,18 @@ def _bad_text(file: BinaryIO) -> str | None:
             line.decode("utf-8")
         except UnicodeDecodeError as error:
             return f"line {number} is not valid UTF-8 (byte 0x{line[error.start]:02x})"
+    return None
+
+
+def _bad_json(table: Table) -> str | None:
+    with open_binary(table.path) as file:
+        for number, line in enumerate(file, 1):
+            try:
+                is_object = not line.strip() or isinstance(json.loads(line), dict)
+            except ValueError:
+                is_object = False
+            if not is_object:
+                return f"line {number} is no JSON object"
     return None
 
 

@@ -110,6 +110,30 @@ def test_ratings_of_pairs_are_predicted(bundle: Path, folder: Path, run, tmp_pat
     assert predicted["rating"].is_between(1, 5).all()
 
 
+def test_only_listed_items_are_recommended(bundle: Path, folder: Path, run, tmp_path: Path) -> None:
+    listed, nobody, out = tmp_path / "listed.csv", tmp_path / "nobody.csv", tmp_path / "best.csv"
+    ids = pl.read_csv(folder / "items.csv", infer_schema=False)["item_id"].sort()[:9].to_list()
+    listed.write_text("\n".join(["sku", *ids, "never-seen", ids[0]]))
+    nobody.write_text("item_id\nnever-seen\n")
+    given = ["recommend", "--bundle", bundle, "--histories", folder / "train.csv", *COLUMNS, "--out", out, "--only"]
+    result = run(*given, listed)
+    assert result.code == 0, result.err
+    assert "does not know 1 of the 10 items" in result.err
+    best = pl.read_csv(out, infer_schema=False)
+    assert set(best["item_id"]) <= set(ids)
+    assert best["user_id"].n_unique() == 80
+    check_refusal(run(*given, nobody), "nobody.csv", "knows none of these items", "never-seen")
+    check_refusal(run(*given, folder / "train.csv", "--pairs", folder / "test.csv"), "--only", "--pairs")
+
+
+def test_items_come_from_several_files(folder: Path, run, tmp_path: Path) -> None:
+    more = tmp_path / "more.jsonl"
+    more.write_text('{"item_id": "new", "title": "New"}\n')
+    given = ["data", folder, *COLUMNS, "--items", folder / "items.csv", "--items", more]
+    assert "25 items are described" in run(*given, "--media", tmp_path).err
+    check_refusal(run(*given, "--media", tmp_path / "nowhere"), "--media", "nowhere", "no such folder")
+
+
 def test_vectors_are_exported(bundle: Path, folder: Path, run, tmp_path: Path) -> None:
     assert run("export", "--bundle", bundle, "--histories", folder / "train.csv", *COLUMNS, "--out", tmp_path).code == 0
     users, items = (pl.read_parquet(tmp_path / f"{name}_vectors.parquet") for name in ("user", "item"))

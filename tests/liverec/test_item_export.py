@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from pathlib import Path
 
@@ -17,7 +18,9 @@ from app.settings import Settings
 from app.store_connection import StoreConnection
 from engine.image_decoding import thumbnail
 from liverec.command_line import main
+from training.config import TrainingConfig
 from training.dataset import open_dataset
+from training.preparation import Preparation
 
 LIVE = {"title": "New", "categories": ["a", "b"], "year": 2026, "price": 1.5, "cast": ["x"], "runtime": 90, "hd": True}
 # As a bundle's items table may have it.
@@ -80,16 +83,35 @@ def test_training_reads_what_was_exported(monkeypatch: pytest.MonkeyPatch, url: 
     export(monkeypatch, url, tmp_path / "out")
     events = tmp_path / "events.csv"
     events.write_text("user_id,item_id,rating\nu,live/1,5\n")
-    items = open_dataset(str(events), cache=tmp_path, items=tmp_path / "out" / "items.parquet").items
+    items = open_dataset(str(events), cache=tmp_path, items=[tmp_path / "out" / "items.parquet"]).items
     read = {row["item_id"]: row for row in items.collect().iter_rows(named=True)}
     assert read["live/1"]["categories"] == ["a", "b"]
     assert read["item 3"]["title"] == "Old (1995)"
 
 
+def test_what_was_exported_is_laid_over_other_items(monkeypatch: pytest.MonkeyPatch, url: str, tmp_path: Path) -> None:
+    export(monkeypatch, url, tmp_path / "out")
+    events, items = tmp_path / "events.csv", tmp_path / "items.csv"
+    rows = [f"{user},{item}\n" for user in "uvw" for item in ("f", "item 3", "g", "h")]
+    events.write_text("".join(["user_id,item_id\n", *rows]))
+    items.write_text("item_id,title,tags,cast,image\nf,F,a|b,m,\nitem 3,I,c,n,f.jpg\n")
+    dataset = open_dataset(str(events), cache=tmp_path, items=[items, tmp_path / "out" / "items.parquet"])
+    preparation = Preparation.of(dataset, TrainingConfig())
+    metadata = dict(zip(preparation.vocabulary.ids(), map(json.loads, preparation.metadata), strict=True))
+    assert metadata["f"] == {"title": "F", "tags": ["a", "b"], "cast": "m"}
+    assert (metadata["item 3"]["title"], metadata["item 3"].get("image")) == ("Old (1995)", None)
+    assert preparation.newcomers == ("live/1",)
+    assert preparation.newcomer_contents[0].image.startswith(b"\xff\xd8")
+
+
 def test_a_store_without_items_gives_an_empty_table(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with EmbeddedStore(tmp_path) as store:
         assert export(monkeypatch, store.url, tmp_path / "out") == 0
-    assert pl.read_parquet(tmp_path / "out" / "items.parquet").columns[:2] == ["item_id", "title"]
+    exported = tmp_path / "out" / "items.parquet"
+    assert pl.read_parquet(exported).columns[:2] == ["item_id", "title"]
+    events = tmp_path / "items.csv"
+    events.write_text("user_id,item_id\nu,a\n")
+    assert open_dataset(str(events), cache=tmp_path, items=[events, exported]).items.collect()["item_id"].item() == "a"
 
 
 def test_without_a_store_the_remedy_is_named(

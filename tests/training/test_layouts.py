@@ -159,7 +159,7 @@ def test_columns_by_request(tmp_path):
 
 def test_an_item_id_requested_for_events_does_not_bind_the_items(tmp_path):
     write(tmp_path / "d", **{"e.csv": "user,a,item\n1,10,x\n", "i.csv": "item_id,title\n10,Heat\n"})
-    dataset = opened(tmp_path / "d" / "e.csv", tmp_path, items=tmp_path / "d" / "i.csv", columns={"item_id": "a"})
+    dataset = opened(tmp_path / "d" / "e.csv", tmp_path, items=[tmp_path / "d" / "i.csv"], columns={"item_id": "a"})
     assert dataset.items.collect()["item_id"].to_list() == dataset.parts["all"].collect()["item_id"].to_list()
 
 
