@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.atomic import atomic_folder
+from engine.bundled_content import BundledContent, needed_files
+from engine.content_encoder import ContentEncoder
+from engine.content_source import ContentSource
 from engine.encoder import NetworkEncoder
 from engine.errors import BundleError
 from engine.index import VectorIndex
@@ -73,6 +77,12 @@ class Bundle:
     ranker: bytes | None
     probe: Probe
     attachments: Mapping[str, bytes] = field(default_factory=dict)
+    items_content: BundledContent | None = None
+
+    @property
+    def content(self) -> ContentEncoder | None:
+        """What reads new items, made anew each time; None where items are known by their events alone."""
+        return self.items_content.encoder() if self.items_content is not None else None
 
     @property
     def model_version(self) -> str:
@@ -80,13 +90,31 @@ class Bundle:
         return self.manifest.model_version
 
     def recommender(self) -> Recommender:
-        """Return the recommender of this bundle."""
-        manifest, ranker = self.manifest, None
+        """Return a recommender of this bundle; what is added to it while it runs is its own."""
+        # The arrays are shared; what comes live is not.
+        own = replace(
+            self, items=replace(self.items), encoded={name: _own(each) for name, each in self.encoded.items()}
+        )
+        return own._recommender()
+
+    def _recommender(self) -> Recommender:
+        manifest, content, ranker = self.manifest, self.items_content, None
         if manifest.ranker and self.ranker is not None:
             vectors = self.encoded[manifest.sources[0].name].vectors
             ranker = NetworkRanker(Network(self.ranker, RANKER), manifest.ranker.features, self.items, vectors)
-        sources = [self._source(section) for section in manifest.sources]
-        return Recommender(self.items, manifest.window, sources, ranker=ranker, ratings=self._ratings())
+        recommender = Recommender(
+            self.items,
+            manifest.window,
+            [self._source(section) for section in manifest.sources],
+            ranker=ranker,
+            ratings=self._ratings(),
+            towers=content.item_towers() if content is not None else None,
+            content_vectors=content.vectors if content is not None else None,
+        )
+        if content is not None:
+            since = datetime.fromisoformat(manifest.created_at).timestamp()
+            recommender.catalogue.put(content.newcomers.live_items(since))
+        return recommender
 
     @property
     def longest_read(self) -> int:
@@ -109,6 +137,8 @@ class Bundle:
     def _source(self, section: SourceSection) -> Source:
         if section.kind == "popularity":
             return PopularitySource(section.name, self.items, section.depth)
+        if section.kind == "content" and self.items_content is not None:
+            return ContentSource(section.name, self.items_content.vectors, depth=section.depth)
         if section.kind == "neighbours":
             return NeighbourSource(section.name, self.items.neighbours[section.name], section.depth)
         encoded = self.encoded[section.name]
@@ -139,7 +169,10 @@ class Bundle:
             encoded[RATINGS] = replace(encoded[RATINGS], refiner=(folder / REFINER).read_bytes())
         ranker = (folder / RANKER).read_bytes() if manifest.ranker else None
         probe = Probe.from_json((folder / PROBE).read_bytes())
-        return cls(manifest, items, encoded, ranker, probe)
+        content = None
+        if manifest.content is not None:
+            content = BundledContent.read(folder, manifest.content.spec, _source_networks(manifest), _load)
+        return cls(manifest, items, encoded, ranker, probe, items_content=content)
 
     def _write_files(self, folder: Path) -> None:
         items = self.items
@@ -160,9 +193,15 @@ class Bundle:
             (folder / ENCODER.format(name)).write_bytes(source.encoder)
         if self.ranker is not None:
             (folder / RANKER).write_bytes(self.ranker)
+        if self.items_content is not None:
+            self.items_content.write(folder)
         (folder / PROBE).write_bytes(self.probe.to_json())
         for name, content in self.attachments.items():
             (folder / name).write_bytes(content)
+
+
+def _own(encoded: EncodedNetwork) -> EncodedNetwork:
+    return replace(encoded, vectors=replace(encoded.vectors))
 
 
 def _entries(folder: Path) -> dict[str, FileEntry]:
@@ -194,6 +233,7 @@ def _check_files(folder: Path, manifest: Manifest) -> None:
     needed |= {file.format(name) for name in networks for file in (INPUT_VECTORS, OUTPUT_VECTORS, ENCODER)}
     needed |= {INDEX.format(name) for name in networks if name != RATINGS}
     needed |= {REFINER} if _has_refiner(manifest) else set()
+    needed |= needed_files(manifest.content.spec, _source_networks(manifest)) if manifest.content else set()
     needed |= {file.format(name) for name in manifest.neighbour_tables for file in (NEIGHBOURS, NEIGHBOUR_WEIGHTS)}
     if absent := needed - present:
         raise BundleError(f"{folder / min(absent)} is missing; copy or train the bundle again")
@@ -218,8 +258,12 @@ def _read_items(folder: Path, manifest: Manifest) -> ItemTable:
     )
 
 
+def _source_networks(manifest: Manifest) -> list[str]:
+    return [each.name for each in manifest.sources if each.kind == "network"]
+
+
 def _networks(manifest: Manifest) -> list[str]:
-    names = [each.name for each in manifest.sources if each.kind == "network"]
+    names = _source_networks(manifest)
     return [*names, RATINGS] if manifest.ratings and manifest.ratings.has_network else names
 
 

@@ -9,9 +9,10 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from engine.errors import BundleError
+from engine.feature_spec import ContentSpec
 from engine.window import HistoryWindow
 
-FORMAT_VERSION: Literal[2] = 2
+FORMAT_VERSION: Literal[3] = 3
 
 
 class Section(BaseModel):
@@ -46,8 +47,9 @@ class SourceSection(Section):
 
     name: str = Field(pattern="^[a-z][a-z0-9_]{0,63}$")
     model: str
-    kind: Literal["network", "neighbours", "popularity"]
-    """An encoder with item vectors and index, an item-to-item table (of that name), or the same list for everybody."""
+    kind: Literal["network", "neighbours", "popularity", "content"]
+    """An encoder with item vectors and index, an item-to-item table (of that name), the same list for everybody, or
+    what is like the history by its content."""
     config: dict[str, Any]
     depth: int = Field(default=200, ge=1, le=10_000)
     """How many candidates it proposes to the ranker."""
@@ -87,10 +89,22 @@ class RatingSection(Section):
         return self.model != "bias"
 
 
+class ContentSection(Section):
+    """The network that reads items."""
+
+    spec: ContentSpec
+    """What of an item it reads, and how that becomes arrays."""
+    config: dict[str, Any]
+    parameters: int = Field(default=0, ge=0)
+    """How many numbers it learned."""
+    score: float
+    """NDCG@10 of known items that it was taught without, among themselves."""
+
+
 class Manifest(Section):
     """The manifest.json of a bundle."""
 
-    format_version: Literal[2] = FORMAT_VERSION
+    format_version: Literal[3] = FORMAT_VERSION
     created_at: str
     liverec_version: str
     git_revision: str
@@ -101,6 +115,8 @@ class Manifest(Section):
     sources: list[SourceSection] = Field(min_length=1)
     ranker: RankerSection | None
     ratings: RatingSection | None
+    content: ContentSection | None = None
+    """None where items are known by their events alone."""
     vocabulary_digest: str
     item_columns: list[str]
     neighbour_tables: list[str]
@@ -121,6 +137,8 @@ class Manifest(Section):
             raise ValueError(f"sources: names must be unique, and none of them 'ratings': {names}")
         if tables := {each.name for each in self.sources if each.kind == "neighbours"} - set(self.neighbour_tables):
             raise ValueError(f"sources: there is no table for {sorted(tables)}")
+        if self.content is None and any(each.kind == "content" for each in self.sources):
+            raise ValueError("sources: there is no content network for one that goes by content")
         columns = {"popularity"} | ({"rating_bias"} if self.ratings is not None else set())
         if absent := columns - set(self.item_columns):
             raise ValueError(f"item_columns: {sorted(absent)} are missing")

@@ -3,9 +3,9 @@
     content vector = m + sum_p W_p f_p(x_p)
 
 f_p turns a part into numbers of about unit length: a multi-hot row, a bag of hashed values, radial functions of
-numbers, a bag of tokens weighed by how rare they are, a frozen sentence vector, or what a deep network says of text,
-image or sound. Wide and deep parts stand side by side (Cheng et al., "Wide & Deep Learning for Recommender Systems",
-2016). A part that an item lacks adds nothing.
+numbers, a bag of tokens weighed by how rare they are, statistics of a picture, a frozen sentence vector, or what a deep
+network says of text, image or sound. Wide and deep parts stand side by side (Cheng et al., "Wide & Deep Learning for
+Recommender Systems", 2016). A part that an item lacks adds nothing.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from models.picture_statistics import PictureStatistics
 
 CENTRES = 24
 CENTRE_RANGE = 3.0
@@ -99,6 +101,19 @@ class BagPart(ContentPart):
         return gains / gains.square().sum(dim=1, keepdim=True).sqrt().clamp(min=SMALLEST)
 
 
+class StatisticsPart(ContentPart):
+    """Fixed statistics of a picture or a spectrogram."""
+
+    def __init__(self, statistics: PictureStatistics, width: int) -> None:
+        super().__init__(statistics.size, width)
+        self.statistics = statistics
+
+    def features(self, x: Tensor) -> Tensor:
+        """Return [B,F]."""
+        found: Tensor = self.statistics(x)
+        return found
+
+
 class DeepPart(ContentPart):
     """What a deep network says [B,F], by its usual length."""
 
@@ -136,6 +151,12 @@ class ContentNetwork(nn.Module):
     def inputs(self) -> tuple[str, ...]:
         """The names of the arrays that it reads, in their order; the last is "present"."""
         return (*dict.fromkeys(array_of(name) for name in self.names), "present")
+
+    @property
+    def parameter_count(self) -> int:
+        """How many numbers were learned or solved for."""
+        deep = sum(parameter.numel() for parameter in self.parameters())
+        return deep + sum(cast(ContentPart, part).weights.numel() for part in self.parts)
 
     def part(self, name: str) -> ContentPart:
         """Return one part."""

@@ -13,11 +13,12 @@ import numpy as np
 from torch import nn
 
 from engine.bundle import RATINGS, Bundle, EncodedNetwork
+from engine.bundled_content import BundledContent
 from engine.events import Event, History
 from engine.features import tables_of
 from engine.index import VectorIndex
 from engine.items import ItemTable
-from engine.manifest import DataSection, Manifest, RankerSection, RatingSection, SourceSection
+from engine.manifest import ContentSection, DataSection, Manifest, RankerSection, RatingSection, SourceSection
 from engine.neighbours import NeighbourTable
 from engine.probe import Probe
 from engine.ratings import REFINER_FEATURES
@@ -25,6 +26,7 @@ from engine.recommender import Recommender
 from models import RankerNetwork, UserEncoder
 from training.baselines import Lists
 from training.config import TrainingConfig
+from training.content_pipeline import LearnedContent
 from training.curve import CurvePoint, curves_json
 from training.evaluation import Evaluation
 from training.export import export_encoder, export_ranker
@@ -60,6 +62,7 @@ class TrainedStages:
     run_digest: str
     refitted: bool = False
     """Whether encoders, ratings and statistics are of train and valid."""
+    content: LearnedContent | None = None
     attachments: Mapping[str, bytes] = field(default_factory=dict)
 
 
@@ -92,8 +95,13 @@ class Assembly:
             f"cleaning_{part}.json": report.to_json().encode() for part, report in self._preparation.reports.items()
         }
         attachments |= stages.attachments
-        bundle = Bundle(self._manifest(), items, encoded, ranker, Probe(()), attachments)
+        content = self._content({name: stages.encoders[name] for name in sorted(trained)})
+        bundle = Bundle(self._manifest(), items, encoded, ranker, Probe(()), attachments, content)
         return self._proven(bundle)
+
+    def _content(self, encoders: Mapping[str, UserEncoder]) -> BundledContent | None:
+        learned = self._stages.content
+        return None if learned is None else learned.bundled(self._preparation, encoders, self._config)
 
     def _neighbours(self) -> dict[str, NeighbourTable]:
         """Return the tables that something reads; those of a ranker that was dropped are left out."""
@@ -148,6 +156,7 @@ class Assembly:
             sources=[self._source_section(each) for each in self._sources],
             ranker=self._ranker_section(stages.ranker) if stages.ranker is not None else None,
             ratings=self._rating_section(),
+            content=self._content_section(),
             vocabulary_digest=preparation.vocabulary.digest(),
             item_columns=sorted(statistics.columns),
             neighbour_tables=sorted(self._neighbours()),
@@ -179,6 +188,17 @@ class Assembly:
             max_length=ratings.max_length,
             has_refiner=trained is not None and trained.refiner is not None,
             parameters=0 if trained is None else _parameters(trained.network),
+        )
+
+    def _content_section(self) -> ContentSection | None:
+        if self._stages.content is None:
+            return None
+        trained = self._stages.content.trained
+        return ContentSection(
+            spec=trained.features.spec,
+            config=self._config.content.model_dump(mode="json"),
+            parameters=trained.network.parameter_count,
+            score=trained.score,
         )
 
     def _source_section(self, config: RetrieverConfig) -> SourceSection:

@@ -16,6 +16,7 @@ from engine.errors import ConfigError
 from engine.features import FEATURES, source_features
 from engine.window import Weight
 from training.cleaning import CleaningRules
+from training.content_config import ContentConfig
 from training.neighbours_config import NeighboursConfig
 from training.ranker_config import RankerConfig
 from training.ratings_config import RatingsConfig
@@ -70,6 +71,7 @@ class TrainingConfig(Section):
     refit: bool = False
     """Whether the networks of sources and ratings are trained again, as long as validation chose, and all counts made
     again, on train and valid together."""
+    content: ContentConfig = Field(default_factory=ContentConfig)
     neighbours: NeighboursConfig = Field(default_factory=NeighboursConfig)
     retriever: RetrieverConfig = Field(default_factory=RetrieverConfig)
     sources: tuple[RetrieverConfig, ...] = Field(default=(), max_length=16)
@@ -104,6 +106,7 @@ class TrainingConfig(Section):
             "retriever": rate,
             "ranker": rate,
             "ratings": rate | {"refiner": rate},
+            "content": rate,
             "sources": {"__all__": rate},
         }
         chosen = self.model_dump_json(exclude={"threads": True, "report": True, **rates})
@@ -123,6 +126,8 @@ class TrainingConfig(Section):
                 f"retriever.model = {self.retriever.model!r} has no vectors for a ranker; put a network first and"
                 f" {self.retriever.model!r} under [[sources]], or set ranker.model = 'none'"
             )
+        if self.content.model == "none" and any(each.kind == "content" for each in self.retrievers):
+            raise ValueError("sources: 'content' needs a content network; set content.model = 'hybrid'")
         if self.ranker.model == "none" and self.sources:
             raise ValueError("sources: without a ranker nothing uses them; leave them out, or choose a ranker.model")
         return self

@@ -24,13 +24,15 @@ class ContentConfig(StageConfig):
     """Which network reads the text (models/text_networks.py), beside the bag of its words."""
     text_network: dict[str, Any] = Field(default_factory=dict)
     """Arguments of that network's class."""
+    pictures: bool = True
+    """Whether a network reads images and spectrograms, beside their statistics (models/picture_statistics.py)."""
     picture_network: dict[str, Any] = Field(default_factory=dict)
     """Arguments of the network that reads images and spectrograms (models/picture_network.py)."""
     bag_of_words: bool = True
     """Whether the words of the text count by themselves too."""
     part_weights: dict[str, Positive] = Field(default_factory=dict)
-    """How much each part counts before anything is learned (1 unless it is said here): categories, hashed, numbers,
-    tokens, tokens.deep, image, audio, sentence. More means less regularisation."""
+    """Where the search for the weights of the parts begins (1 unless it is said here): categories, hashed, numbers,
+    tokens, tokens.deep, image, image.deep, audio, audio.deep, sentence. More means less regularisation."""
     penalties: tuple[Positive, ...] = Field(default=(3.0, 10.0, 30.0, 100.0), min_length=1)
     """Squares of the weights are penalised by one of these, chosen by items that are left out."""
     most_items: int = Field(default=10_000, ge=10, le=50_000)

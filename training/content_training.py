@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,9 +13,19 @@ from torch import Tensor, nn
 
 from engine.content_features import PRESENT, ContentFeatures
 from engine.item_content import ItemContent
-from models.content_network import BagPart, ContentNetwork, ContentPart, DeepPart, DensePart, NumberPart
+from models.content_network import (
+    BagPart,
+    ContentNetwork,
+    ContentPart,
+    DeepPart,
+    DensePart,
+    NumberPart,
+    StatisticsPart,
+    array_of,
+)
 from models.item_tower import ItemTower
 from models.picture_network import PictureNetwork
+from models.picture_statistics import PictureStatistics
 from models.text_networks import TextCNN, TextGRU
 from training.collaborative_space import CollaborativeSpace
 from training.content_config import ContentConfig
@@ -25,6 +36,7 @@ from training.rehearsal import Choice, Rehearsal
 from training.ridge import Ridge, left_out
 
 TEXTS = {"cnn": TextCNN, "gru": TextGRU}
+PICTURES = ("image", "audio")
 LOT = 512
 TOWER_PENALTY = 1e-3
 SMALLEST = 1e-6
@@ -127,6 +139,11 @@ class ContentTraining:
                 if name == "tokens":
                     bag.weigh(arrays[name])
                 parts[name] = bag
+        for name in PICTURES:
+            if name in sizes:
+                statistics = PictureStatistics(sizes[name][0])
+                statistics.centre(arrays[name][arrays[PRESENT][:, features.part_names.index(name)] > 0])
+                parts[name] = StatisticsPart(statistics, width)
         return parts
 
     def _deep_parts(
@@ -136,7 +153,7 @@ class ContentTraining:
         parts: dict[str, ContentPart] = {}
         honest, curve = {}, list[CurvePoint]()
         for name, make in self._deep_networks(features, output).items():
-            array = name.partition(".")[0]
+            array = array_of(name)
             read = trainer.run(name, make, arrays[array], present[array])
             part = DeepPart(read.network, output, self._config.width)
             part.scale(said_of(read.network, arrays[array], present[array].nonzero()[:, 0]))
@@ -151,11 +168,11 @@ class ContentTraining:
         made: dict[str, Callable[[], nn.Module]] = {}
         if "tokens" in sizes and config.text != "none":
             text: Any = TEXTS[config.text]
-            made["tokens.deep"] = lambda: text(features.vocabulary_size, output, **config.text_network)
-        for name in ("image", "audio"):
+            made["tokens.deep"] = functools.partial(text, features.vocabulary_size, output, **config.text_network)
+        for name in PICTURES if config.pictures else ():
             if name in sizes:
                 channels = sizes[name][0]
-                made[name] = lambda channels=channels: PictureNetwork(channels, output, **config.picture_network)  # type: ignore[misc]
+                made[f"{name}.deep"] = functools.partial(PictureNetwork, channels, output, **config.picture_network)
         return made
 
 
@@ -184,7 +201,8 @@ def tensors(features: ContentFeatures, items: Sequence[ItemContent]) -> dict[str
 @torch.no_grad()
 def _vectors(network: ContentNetwork, arrays: Arrays) -> Tensor:
     network.eval()
-    return network(*(arrays[name] for name in network.inputs))
+    vectors: Tensor = network(*(arrays[name] for name in network.inputs))
+    return vectors
 
 
 def _rows(
@@ -193,13 +211,14 @@ def _rows(
     """Return what makes the features [N,F] of each part, zeros where an item lacks it."""
 
     def make(name: str) -> Tensor:
-        array = name.partition(".")[0]
+        array = array_of(name)
         if name in honest:
             return honest[name]
         with torch.no_grad():
-            return network.part(name).features(arrays[array]) * present[array][:, None]
+            lots = [network.part(name).features(lot) for lot in torch.split(arrays[array], LOT)]
+        return torch.cat(lots) * present[array][:, None]
 
-    return {name: lambda name=name: make(name) for name in network.names}  # type: ignore[misc]
+    return {name: functools.partial(make, name) for name in network.names}
 
 
 def _kernel(features: Tensor) -> Tensor:

@@ -100,7 +100,8 @@ class DeepContent:
         for batch in torch.split(items[torch.randperm(len(items))], self._config.items_per_batch):
             # The statistics of a batch of one are none.
             if len(batch) > 1:
-                total += optimiser.step(self._loss(network(array[batch]), batch, space)) * len(batch)
+                said = network(varied(array[batch]))
+                total += optimiser.step(self._loss(said, batch, space)) * len(batch)
         return total / len(items)
 
     def _loss(self, said: Tensor, items: Tensor, space: CollaborativeSpace) -> Tensor:
@@ -114,6 +115,15 @@ class DeepContent:
         # An untrained network begins with the share of pairs that are likes.
         logits = vectors @ space.users[users].T + biases + math.log(max(share, 1e-6))
         return functional.binary_cross_entropy_with_logits(logits, likes, reduction="sum") / likes.sum().clamp(min=1.0)
+
+
+def varied(batch: Tensor) -> Tensor:
+    """Return pictures [B,3,H,W] shifted by up to a tenth and mirrored at random; text and spectrograms as they are."""
+    if batch.ndim != 4 or batch.shape[1] != 3:
+        return batch
+    shifts = [int(torch.randint(-(side // 10), side // 10 + 1, ())) for side in batch.shape[2:]]
+    mirrored = torch.where((torch.rand(len(batch)) < 0.5)[:, None, None, None], batch.flip(3), batch)
+    return mirrored.roll(shifts, (2, 3))
 
 
 @torch.no_grad()

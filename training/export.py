@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,8 @@ from torch.export import Dim
 
 from engine.errors import TrainingError
 from models import RankerNetwork, UserEncoder
+from models.content_network import ContentNetwork
+from models.item_tower import ItemTower
 from training.torch_stages import input_names
 
 OPSET = 18
@@ -46,11 +48,26 @@ def export_ranker(network: RankerNetwork, width: int, features: int) -> bytes:
     return _export(network, tuple(example), input_names(network), tuple(free), outputs)
 
 
+def export_content(
+    network: ContentNetwork, sizes: Mapping[str, Sequence[int]], dtypes: Mapping[str, torch.dtype]
+) -> bytes:
+    """Return the ONNX file of the arrays that the network reads (sizes without the batch) -> content_vectors [B,V]."""
+    example = tuple(torch.zeros(2, *sizes[name], dtype=dtypes[name]) for name in network.inputs)
+    shapes: dict[str, object] = {"arrays": tuple({0: Dim.DYNAMIC} for _ in example)}
+    return _export(network, example, network.inputs, shapes, ["content_vectors"])
+
+
+def export_tower(tower: ItemTower) -> bytes:
+    """Return the ONNX file of content_vectors [B,V] -> input_vectors [B,D], output_vectors [B,E]."""
+    example = (torch.randn(2, tower.inputs.in_features),)
+    return _export(tower, example, ["content_vectors"], ({0: Dim.DYNAMIC},), ["input_vectors", "output_vectors"])
+
+
 def _export(
     network: nn.Module,
     example: tuple[Tensor, ...],
     names: Sequence[str],
-    shapes: tuple[dict[int, object], ...],
+    shapes: tuple[dict[int, object], ...] | dict[str, object],
     outputs: Sequence[str],
 ) -> bytes:
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from engine.bundle import Bundle
+from engine.content_source import ContentSource
 from engine.errors import ConfigError
 from engine.item_vectors import ItemVectors
 from engine.items import ItemTable
@@ -24,8 +25,11 @@ from engine.window import HistoryColumns
 from models import RankerNetwork, UserEncoder
 from training.assembly import Assembly, TrainedStages
 from training.checkpoint import Checkpoint
+from training.cold_candidates import ColdCandidates
 from training.config import TrainingConfig
+from training.content_pipeline import ContentPipeline, LearnedContent
 from training.curve import CurvePoint
+from training.deep_content import RANKING
 from training.evaluation import Evaluation
 from training.fit import Stage, TrainedStage, Watch
 from training.interactions import Interactions
@@ -38,7 +42,7 @@ from training.ratings_config import BIAS
 from training.reach import within_reach
 from training.retriever_config import RetrieverConfig
 from training.retriever_training import RetrieverTraining, Validate
-from training.torch_stages import TorchRanker, torch_source
+from training.torch_stages import TorchRanker, to_numpy, torch_source
 
 Say = Callable[[str], None]
 REFIT = ", refit"
@@ -63,6 +67,7 @@ class Learned:
     ranker: RankerNetwork | None
     served: Mapping[str, float]
     """What validation measured of the lists that would be served."""
+    content: LearnedContent | None = None
 
     @property
     def encoders(self) -> Encoders:
@@ -95,6 +100,7 @@ class Pipeline:
         self.seconds = 0.0
         self._curve: list[CurvePoint] = []
         self._metrics: dict[str, dict[str, float]] = {}
+        self._content: LearnedContent | None = None
 
     def run(self, folder: Path, checkpoint: Checkpoint | None = None) -> Bundle:
         """Train, export, prove and publish; the folder appears only when all of it is done."""
@@ -117,6 +123,7 @@ class Pipeline:
         torch.set_num_threads(self.config.threads or max((os.cpu_count() or 1) // 2, 1))
         started = time.perf_counter()
         statistics = ItemStatistics.of(self._interactions, self._interactions.columns, self.config)
+        self._content = self._learn_content(checkpoint)
         lesson = self._lesson(checkpoint) if self._can_teach() else None
         starts = lesson.encoders if lesson is not None else {}
         sources = self._train_sources(statistics, starts, checkpoint)
@@ -126,7 +133,7 @@ class Pipeline:
         if ranker is not None:
             served = self._metrics["valid reranked"]
         self.seconds += time.perf_counter() - started
-        return Learned(statistics, sources, starts, ranker, served)
+        return Learned(statistics, sources, starts, ranker, served, self._content)
 
     def finish(self, learned: Learned, checkpoint: Checkpoint | None = None) -> TrainedStages:
         """Train what predicts ratings, and refit if the config says so."""
@@ -147,7 +154,20 @@ class Pipeline:
             seconds,
             self._digest,
             self.config.refit,
+            learned.content,
         )
+
+    def _learn_content(self, checkpoint: Checkpoint | None) -> LearnedContent | None:
+        if self.config.content.model == "none":
+            return None
+
+        def make_stage(name: str) -> Stage:
+            return self._stage(f"content {name}", checkpoint, RANKING)
+
+        learned = ContentPipeline(self._preparation, self.config, make_stage, self._say).run(self._interactions)
+        self._curve += learned.trained.curve
+        self._metrics["rehearsed items"] = {RANKING: learned.trained.score}
+        return learned
 
     def _can_teach(self) -> bool:
         if self.config.ranker.model == "none":
@@ -176,6 +196,13 @@ class Pipeline:
         histories, targets = self._interactions.prefixes(ranker.held_out, ranker.most_lists, self.config.seed)
         lists = RankerTraining(self.config).lists(recommender, _first_vectors(recommender), histories, targets)
         return _Lesson(lists, encoders)
+
+    def _cold(self, lesson: _Lesson) -> ColdCandidates | None:
+        """Return what some candidates of the lesson look like if nobody has met them."""
+        if self._content is None or not self.config.content.cold_share:
+            return None
+        vectors = self._content.unmet(lesson.encoders[self.config.retriever.source_name])
+        return ColdCandidates(vectors, self.config.ranker_features, self.config.content.cold_share)
 
     def _train_sources(
         self, statistics: ItemStatistics, starts: Encoders, checkpoint: Checkpoint | None
@@ -214,7 +241,8 @@ class Pipeline:
             return None
         config, vectors = self.config, _first_vectors(recommender)
         stage = self._stage("ranker", checkpoint)
-        trained = RankerTraining(config).run(lesson.lists, recommender, vectors, self._evaluation, stage)
+        training = RankerTraining(config, self._cold(lesson))
+        trained = training.run(lesson.lists, recommender, vectors, self._evaluation, stage)
         self._curve += trained.curve
         reranked = self._reranked(recommender, trained.network)
         self._metrics["valid reranked"] = self._evaluation.measure(reranked)
@@ -270,6 +298,8 @@ class Pipeline:
     def _source(self, config: RetrieverConfig, encoders: Encoders, items: ItemTable) -> Source:
         if config.kind == "popularity":
             return PopularitySource(config.source_name, items, config.depth)
+        if config.kind == "content" and self._content is not None:
+            return ContentSource(config.source_name, to_numpy(self._content.trained.honest), depth=config.depth)
         if config.kind == "neighbours":
             return NeighbourSource(config.source_name, items.neighbours[config.model], config.depth)
         return torch_source(encoders[config.source_name], config, self.config.device)

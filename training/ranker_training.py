@@ -21,6 +21,7 @@ from engine.ranking import ranker_inputs, rerank
 from engine.recommender import Recommender
 from engine.window import HistoryColumns
 from models import RANKERS, RankerNetwork
+from training.cold_candidates import ColdCandidates
 from training.config import TrainingConfig
 from training.evaluation import Evaluation
 from training.fit import Stage, TrainedStage, fit
@@ -56,8 +57,10 @@ class CandidateLists:
 class RankerTraining:
     """Trains one ranker on top of the sources."""
 
-    def __init__(self, config: TrainingConfig) -> None:
+    def __init__(self, config: TrainingConfig, cold: ColdCandidates | None = None) -> None:
+        """Take the config; `cold` shows some candidates as if nobody had met them."""
         self._config = config
+        self._cold = cold
 
     def lists(
         self,
@@ -142,6 +145,8 @@ class RankerTraining:
         total = 0.0
         for rows in torch.split(torch.randperm(len(lists.right)), self._config.ranker.queries_per_batch):
             indices, inputs = lists.chosen(rows, self._choose(lists.indices[rows], lists.right[rows]))
+            if self._cold is not None:
+                inputs = self._cold.shown(indices, inputs)
             scored = network(*(inputs[name].to(self._config.device) for name in self._read()))
             scores: Tensor = scored[0] if isinstance(scored, tuple) else scored
             scores = scores.masked_fill((indices < 0).to(scores.device), -torch.inf)

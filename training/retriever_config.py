@@ -13,6 +13,7 @@ from models import RETRIEVERS, SequenceEncoder
 from training.stage_config import StageConfig, check_network
 
 POPULARITY = "popularity"
+CONTENT = "content"
 FULL_SOFTMAX_UP_TO = 20_000
 SAMPLED = ("sampled_softmax", "bpr", "bce", "gbce", "ccl")
 UNIT_LENGTH_LOSSES = ("ccl", "bpr", "mse")
@@ -26,7 +27,8 @@ class RetrieverConfig(StageConfig):
     name: str = Field(default="", pattern="^([a-z][a-z0-9_]{0,63})?$")
     """What answers and features call it; by default the model's name."""
     model: str = "sasrec"
-    """A network of models/ that encodes the history; or "ease", "cooccurrence", "item_knn", "popularity"."""
+    """A network of models/ that encodes the history; or "ease", "cooccurrence", "item_knn", "popularity"; or "content":
+    what is like the history by its content."""
     objective: Literal["auto", "next_event", "following", "masked", "reconstruction", "sequence_reconstruction"] = (
         "auto"
     )
@@ -73,8 +75,10 @@ class RetrieverConfig(StageConfig):
     averaging: float = Field(default=0.995, ge=0, lt=1)
 
     @property
-    def kind(self) -> Literal["network", "neighbours", "popularity"]:
+    def kind(self) -> Literal["network", "neighbours", "popularity", "content"]:
         """What the source is made of."""
+        if self.model == CONTENT:
+            return "content"
         if self.model == POPULARITY:
             return "popularity"
         return "neighbours" if self.model in TABLES else "network"
@@ -115,7 +119,7 @@ class RetrieverConfig(StageConfig):
         return self
 
     def _made(self) -> nn.Module:
-        counted = f" and {[*TABLES, POPULARITY]}"
+        counted = f" and {[*TABLES, POPULARITY, CONTENT]}"
         return check_network("retriever", self.model, self.network, RETRIEVERS, {"item_count"}, counted)
 
     def _check_network(self) -> None:

@@ -52,4 +52,5 @@ def weighed(kernels: Mapping[str, Tensor], part_weights: Mapping[str, float]) ->
 
 
 def _factor(kernel: Tensor, penalty: float) -> Tensor:
-    return torch.linalg.cholesky(kernel.double() + penalty * torch.eye(len(kernel), dtype=torch.float64))
+    factor: Tensor = torch.linalg.cholesky(kernel.double() + penalty * torch.eye(len(kernel), dtype=torch.float64))
+    return factor

@@ -1,0 +1,102 @@
+"""ContentPipeline: the content network of one run, and the towers that lead from it to each network of a source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from engine.bundled_content import BundledContent, Newcomers
+from engine.content_features import ContentFeatures
+from engine.errors import ConfigError
+from engine.vocabulary import Vocabulary
+from models import UserEncoder
+from models.item_tower import ItemTower
+from training.collaborative_space import CollaborativeSpace
+from training.config import TrainingConfig
+from training.content_training import ContentTraining, TrainedContent, fit_tower, tensors
+from training.export import export_content, export_tower
+from training.feature_learning import learn_features
+from training.fit import Stage
+from training.interactions import Interactions
+from training.preparation import Preparation
+from training.sentence_export import export_sentence_model
+from training.torch_stages import to_numpy
+
+Say = Callable[[str], None]
+Encoders = Mapping[str, UserEncoder]
+
+
+@dataclass(frozen=True, slots=True)
+class LearnedContent:
+    """A trained content network, beside the encoders of the sources."""
+
+    trained: TrainedContent
+
+    def tower(self, network: UserEncoder) -> ItemTower:
+        """Return the tower that leads to the vectors of a source's network as it stands."""
+        with torch.no_grad():
+            inputs, outputs = network.input_vectors()[:-1].cpu(), network.item_vectors().cpu()
+        return fit_tower(self.trained.honest, inputs, outputs)
+
+    @torch.no_grad()
+    def unmet(self, network: UserEncoder) -> Tensor:
+        """Return the output vectors [N,E] that the items would have if nobody had met them."""
+        outputs: Tensor = self.tower(network)(self.trained.honest)[1]
+        return outputs
+
+    def bundled(self, preparation: Preparation, encoders: Encoders, config: TrainingConfig) -> BundledContent:
+        """Return what the bundle carries of it; newcomers without content have zeros for a vector."""
+        features, network = self.trained.features, self.trained.network
+        arrays = tensors(features, preparation.contents[:1])
+        sizes = {name: array.shape[1:] for name, array in arrays.items()}
+        dtypes = {name: array.dtype for name, array in arrays.items()}
+        sentence = config.content.fields.sentence
+        return BundledContent(
+            features.spec,
+            export_content(network, sizes, dtypes),
+            to_numpy(self.trained.honest),
+            {name: export_tower(self.tower(encoder)) for name, encoder in encoders.items()},
+            self._newcomers(preparation, features),
+            features.tokenizer,
+            export_sentence_model(sentence) if features.spec.sentence is not None and sentence is not None else None,
+        )
+
+    def _newcomers(self, preparation: Preparation, features: ContentFeatures) -> Newcomers:
+        contents = preparation.newcomer_contents
+        vectors = to_numpy(self.trained.of(contents))
+        readable = np.array([features.has_content(item) for item in contents], dtype=bool)
+        vectors[~readable] = 0.0
+        return Newcomers(Vocabulary(preparation.newcomers), preparation.newcomer_metadata, vectors)
+
+
+class ContentPipeline:
+    """Reads the items of a preparation and trains the content network on who likes them."""
+
+    def __init__(
+        self, preparation: Preparation, config: TrainingConfig, make_stage: Callable[[str], Stage], say: Say
+    ) -> None:
+        if not len(preparation.contents):
+            raise ConfigError(
+                f"content.model = {config.content.model!r}: no item of {preparation.name} is described; give a table of"
+                " them with --items, or set content.model = 'none'"
+            )
+        self._preparation = preparation
+        self._config = config
+        self._make_stage = make_stage
+        self._say = say
+
+    def run(self, interactions: Interactions) -> LearnedContent:
+        """Train on the events of training."""
+        config, items = self._config.content, self._preparation.contents
+        if missing := items.missing_media():
+            self._say(f"{missing:,} files that items name are not there; those items are read without")
+        features = learn_features(config.fields, items, say=self._say)
+        if not features.part_names:
+            raise ConfigError(f"content.fields: no item of {self._preparation.name} has any of them; name others")
+        space = CollaborativeSpace.of(interactions.columns, len(interactions.vocabulary), config.width)
+        training = ContentTraining(config, self._make_stage, self._say)
+        return LearnedContent(training.run(features, items, space))
