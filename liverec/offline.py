@@ -17,6 +17,7 @@ from app.store import Store
 from engine.atomic import check_target, write_atomically
 from engine.bundle import Bundle
 from engine.errors import BundleError, ConfigError, DataError
+from engine.recommender import Recommender
 from liverec.data_options import DataOptions, named_values
 from training.baselines import baseline_lists
 from training.checkpoint import Checkpoint
@@ -137,10 +138,10 @@ def recommend(
     """Recommend to all users of some event files."""
     check_format(out)
     opened = Bundle.open(bundle)
-    allowed = None if only is None else _allowed(opened, only, column)
+    recommender = opened.recommender().without_ranker() if retrieved else opened.recommender()
+    allowed = None if only is None else _allowed(recommender, only, column)
     known = _histories(opened, histories, column, cache)
     user_ids = known["user_id"].unique(maintain_order=True).to_list()
-    recommender = opened.recommender().without_ranker() if retrieved else opened.recommender()
     _write(recommendations(recommender, known, user_ids, n, allowed), out)
 
 
@@ -160,9 +161,9 @@ def _write(table: pl.DataFrame, out: Path) -> None:
     console.print(f"{len(table):,} rows are in {out}")
 
 
-def _allowed(bundle: Bundle, path: Path, column: Texts) -> frozenset[str]:
+def _allowed(recommender: Recommender, path: Path, column: Texts) -> frozenset[str]:
     listed = item_list(path, named_values("--column", column))
-    known = frozenset(each for each in listed if each in bundle.items.vocabulary)
+    known = frozenset(each for each in listed if each in recommender.items.vocabulary)
     if not known:
         raise DataError(f"{path}: the bundle knows none of these items, for example {listed[0]!r}. Give ids it knows.")
     if unknown := len(listed) - len(known):
