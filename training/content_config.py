@@ -49,6 +49,9 @@ class ContentConfig(StageConfig):
     that they learned from is no measure of what they say of others."""
     items_per_batch: int = Field(default=64, ge=2)
     """Items in one step."""
+    id_dropout: float = Field(default=0.1, ge=0, lt=1)
+    """Share of the items that the networks of the sources, going on from their first form (which a ranker needs), meet
+    at each step by their content alone (models/hybrid_encoder.py)."""
     cold_share: float = Field(default=0.1, ge=0, le=1)
     """Share of the candidates that a ranker meets in training as if nobody had met them before."""
     epochs: int = Field(default=12, ge=1, le=10_000)

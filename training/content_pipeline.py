@@ -14,6 +14,7 @@ from engine.content_features import ContentFeatures
 from engine.errors import ConfigError
 from engine.vocabulary import Vocabulary
 from models import UserEncoder
+from models.hybrid_encoder import HybridEncoder
 from models.item_tower import ItemTower
 from training.collaborative_space import CollaborativeSpace
 from training.config import TrainingConfig
@@ -43,10 +44,14 @@ class LearnedContent:
         return fit_tower(self.trained.honest, inputs, outputs)
 
     @torch.no_grad()
-    def unmet(self, network: UserEncoder) -> Tensor:
-        """Return the output vectors [N,E] that the items would have if nobody had met them."""
-        outputs: Tensor = self.tower(network)(self.trained.honest)[1]
-        return outputs
+    def unmet(self, network: UserEncoder) -> tuple[Tensor, Tensor]:
+        """Return the vectors [N,D] and [N,E] that the items would have for a network if nobody had met them."""
+        inputs, outputs = self.tower(network)(self.trained.honest)
+        return inputs, outputs
+
+    def hybrid(self, network: UserEncoder, dropout: float) -> HybridEncoder:
+        """Return the network as one that meets a share of the items by their content alone."""
+        return HybridEncoder(network, *self.unmet(network), dropout)
 
     def bundled(self, preparation: Preparation, encoders: Encoders, config: TrainingConfig) -> BundledContent:
         """Return what the bundle carries of it; newcomers without content have zeros for a vector."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ from engine.source import Source
 from engine.vector_source import VectorSource
 from engine.window import HistoryColumns
 from models import RankerNetwork, UserEncoder
+from models.hybrid_encoder import HybridEncoder
 from training.assembly import Assembly, TrainedStages
 from training.checkpoint import Checkpoint
 from training.cold_candidates import ColdCandidates
@@ -201,7 +202,7 @@ class Pipeline:
         """Return what some candidates of the lesson look like if nobody has met them."""
         if self._content is None or not self.config.content.cold_share:
             return None
-        vectors = self._content.unmet(lesson.encoders[self.config.retriever.source_name])
+        _, vectors = self._content.unmet(lesson.encoders[self.config.retriever.source_name])
         return ColdCandidates(vectors, self.config.ranker_features, self.config.content.cold_share)
 
     def _train_sources(
@@ -209,14 +210,20 @@ class Pipeline:
     ) -> dict[str, TrainedStage[UserEncoder]]:
         chosen = {}
         for each in self.config.networks:
-            start = starts.get(each.source_name)
+            start = self._start(starts.get(each.source_name))
             columns: HistoryColumns = self._interactions.columns
             validate = self._validator(each, statistics) if len(self._evaluation) else None
             stage = self._stage(each.source_name, checkpoint)
             trained = self._training(each).run(columns, validate, each.epochs, stage, start)
             self._curve += trained.curve
-            chosen[each.source_name] = trained
+            chosen[each.source_name] = replace(trained, network=_plain(trained.network))
         return chosen
+
+    def _start(self, first: UserEncoder | None) -> UserEncoder | None:
+        """Return what a network goes on from; with content, it meets some items by that alone."""
+        if first is None or self._content is None or not self.config.content.id_dropout:
+            return first
+        return self._content.hybrid(first, self.config.content.id_dropout).to(self.config.device)
 
     def _refitted(self, learned: Learned, checkpoint: Checkpoint | None) -> tuple[Encoders, ItemStatistics]:
         """Train the networks again, each as long as validation chose, and count again: on train and valid.
@@ -225,11 +232,11 @@ class Pipeline:
         """
         known, encoders = self._known, {}
         for each in self.config.networks:
-            start = learned.starts.get(each.source_name)
+            start = self._start(learned.starts.get(each.source_name))
             stage = self._stage(f"{each.source_name}{REFIT}", checkpoint)
             training, epochs = self._training(each, known), learned.sources[each.source_name].epochs
             trained = training.run(known.columns, None, each.epochs, stage, start, epochs)
-            encoders[each.source_name] = trained.network
+            encoders[each.source_name] = _plain(trained.network)
             self._curve += trained.curve
         return encoders, ItemStatistics.of(known, known.columns, self.config)
 
@@ -306,6 +313,11 @@ class Pipeline:
 
     def _items(self, statistics: ItemStatistics) -> ItemTable:
         return ItemTable(self._preparation.vocabulary, statistics.columns, neighbours=statistics.neighbours)
+
+
+def _plain(network: UserEncoder) -> UserEncoder:
+    """Return a network without what stands round it in training."""
+    return network.inner if isinstance(network, HybridEncoder) else network
 
 
 def _first_vectors(recommender: Recommender) -> ItemVectors:

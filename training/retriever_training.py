@@ -15,6 +15,7 @@ from torch import Tensor
 from engine.errors import DataError
 from engine.window import HistoryColumns, HistoryWindow, IndexBatch
 from models import RETRIEVERS, UserEncoder
+from models.hybrid_encoder import HybridEncoder
 from training.config import TrainingConfig
 from training.criterion import Criterion
 from training.facts import facts_of
@@ -105,10 +106,13 @@ class RetrieverTraining:
         return total / max(events, 1)
 
     def _loss(self, network: UserEncoder, criterion: Criterion, batch: IndexBatch) -> Tensor:
+        if isinstance(network, HybridEncoder):
+            network.draw()
         device = self._training.device
         arrays = (batch.indices, batch.values, batch.ages, batch.lengths)
         histories = Histories(*(torch.from_numpy(array).to(device) for array in arrays))
-        objective = self._config.objective if self._config.objective != "auto" else network.objective
+        inner = network.inner if isinstance(network, HybridEncoder) else network
+        objective = self._config.objective if self._config.objective != "auto" else inner.objective
         bfloat16 = self._training.precision == "bfloat16"
         with torch.autocast(device.split(":")[0], torch.bfloat16, enabled=bfloat16):
             examples = OBJECTIVES[objective](network, histories, self._config)
