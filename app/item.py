@@ -19,12 +19,14 @@ from pydantic import (
     StrictBool,
     TypeAdapter,
     WithJsonSchema,
+    model_validator,
 )
 
 from app.rating import ExternalId
 from engine.errors import QueryError
 
 MAX_ITEMS_AT_ONCE = 1_000
+MAX_FIELDS = 64
 MAX_KEYS = 64
 MAX_KEY_CHARACTERS = 64
 MAX_VALUE_CHARACTERS = 1_000
@@ -58,6 +60,7 @@ def decode_file(value: object) -> object:
 
 def check_metadata(given: dict[str, Any]) -> dict[str, Any]:
     """Return free-form metadata if all of it is bounded; raises ValueError naming the key."""
+    _check_count(given)
     for key, value in given.items():
         if not 1 <= len(key) <= MAX_KEY_CHARACTERS or "\0" in key:
             raise ValueError(f"the key {key[:80]!r} must have 1 to {MAX_KEY_CHARACTERS} characters and no NUL")
@@ -119,6 +122,14 @@ class ItemPatch(BaseModel):
     metadata: Metadata | None = None
     """Up to 64 further fields: texts, numbers, truths, lists of texts."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _check_fields(cls, given: object) -> object:
+        # Each unknown field is an error of its own, and of a million of them nobody learns more than of one.
+        if isinstance(given, dict) and len(given) > MAX_FIELDS:
+            raise ValueError(f"has {len(given)} fields; further ones belong into metadata, {MAX_KEYS} at most")
+        return given
+
     def applied_to(self, before: Mapping[str, Any]) -> dict[str, Any]:
         """Return flat metadata with the changes; raises QueryError if it has grown too large."""
         changed = {name: getattr(self, name) for name in OWN_FIELDS if name in self.model_fields_set}
@@ -179,8 +190,12 @@ def _check_growth(further: Mapping[str, Any]) -> None:
         raise QueryError(f"metadata: with this change it {error}; remove some with null") from None
 
 
-def _check_size(given: Mapping[str, Any]) -> None:
+def _check_count(given: Mapping[str, Any]) -> None:
     if len(given) > MAX_KEYS:
         raise ValueError(f"has {len(given)} keys; at most {MAX_KEYS} are kept")
+
+
+def _check_size(given: Mapping[str, Any]) -> None:
+    _check_count(given)
     if (size := len(json.dumps(given, ensure_ascii=False).encode())) > MAX_METADATA_BYTES:
         raise ValueError(f"has {size} bytes as JSON; at most {MAX_METADATA_BYTES} are kept")

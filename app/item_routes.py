@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from app.item import MAX_ITEMS_AT_ONCE, Item, ItemPatch, parse_items
 from app.item_answer import ItemAnswer, ItemDeletion, ItemPage, ItemReceipt, SimilarAnswer
-from app.problems import problem, validation_problem
+from app.problems import body_problem, problem
 from app.rating import ExternalId
 from app.routes import JSON, PROBLEM, Service, check_encoding
 from engine.errors import QueryError
@@ -67,7 +67,7 @@ async def add_items(request: Request, serving: Service) -> Response:
     try:
         items = parse_items(await request.body())
     except ValidationError as error:
-        return validation_problem(error.errors(include_url=False, include_context=False))
+        return body_problem(error)
     receipt = await serving.items.writing.add(items)
     serving.metrics.seconds.labels("items").observe(time.perf_counter() - started)
     return Response(receipt.model_dump_json(), media_type=JSON)
@@ -149,7 +149,7 @@ async def patch_item(request: Request, serving: Service, item_id: ItemId) -> Res
     try:
         patch = ItemPatch.model_validate_json(await request.body())
     except ValidationError as error:
-        return validation_problem(error.errors(include_url=False, include_context=False))
+        return body_problem(error)
     if not patch.model_fields_set:
         raise QueryError("body: {} changes nothing; name a field, for example is_hidden")
     receipt = await serving.items.writing.patch(item_id, patch)

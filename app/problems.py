@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from http import HTTPStatus
+from reprlib import Repr
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
 
@@ -23,6 +25,8 @@ from engine.errors import (
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = "1"
+MOST_ERRORS = 10_000
+MOST_SHOWN = 100
 STATUS: dict[type[LiverecError], HTTPStatus] = {
     QueryError: HTTPStatus.UNPROCESSABLE_ENTITY,
     DataError: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -41,13 +45,21 @@ def problem(status: int, detail: str, headers: Mapping[str, str] | None = None, 
     return Response(encoded, status, headers, MEDIA_TYPE)
 
 
+def body_problem(error: ValidationError) -> Response:
+    """Return a 422 for a body that a model refused."""
+    if (count := error.error_count()) > MOST_ERRORS:
+        # Merely to list them would take seconds.
+        return problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"body: {count} errors; send less at once to see which")
+    return validation_problem(error.errors(include_url=False, include_context=False))
+
+
 def validation_problem(errors: list[ErrorDetails]) -> Response:
     """Return a 422 that names each wrong field and its value."""
     fields = [
         {
             "field": ".".join(str(part) for part in error["loc"]) or "body",
             "message": error["msg"].removeprefix("Value error, "),
-            "value": f"{error.get('input')!r:.100}",
+            "value": _shown(error.get("input")),
         }
         for error in errors[:20]
     ]
@@ -60,6 +72,13 @@ def install_problems(app: FastAPI) -> None:
     app.exception_handler(LiverecError)(_foreseen)
     app.exception_handler(RequestValidationError)(_invalid)
     app.exception_handler(HTTPException)(_http)
+
+
+def _shown(value: object) -> str:
+    # The whole of a large value takes seconds to write out.
+    short = Repr()
+    short.maxstring = short.maxother = MOST_SHOWN
+    return short.repr(value)[:MOST_SHOWN]
 
 
 async def _foreseen(_request: Request, error: LiverecError) -> Response:

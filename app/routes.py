@@ -12,7 +12,7 @@ from starlette.background import BackgroundTask
 
 from app.answer import Answer
 from app.prediction import PredictionAnswer, PredictionRequest
-from app.problems import MEDIA_TYPE, validation_problem
+from app.problems import MEDIA_TYPE, body_problem
 from app.rating import ExternalId, Rating, RatingReceipt, parse_ratings
 from app.serving import Serving
 from engine.errors import QueryError
@@ -108,7 +108,7 @@ async def rate(
     try:
         ratings = parse_ratings(await request.body())
     except ValidationError as error:
-        return validation_problem(error.errors(include_url=False, include_context=False))
+        return body_problem(error)
     receipt = await serving.rate(_with_key(ratings, idempotency_key))
     serving.metrics.seconds.labels("rate").observe(time.perf_counter() - started)
     return Response(receipt.model_dump_json(), media_type=JSON)

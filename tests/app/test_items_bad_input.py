@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from pathlib import Path
 
@@ -102,6 +103,26 @@ def test_too_many_items(reader) -> None:
 
 def test_one_id_twice(reader) -> None:
     refused(reader, [{"item_id": "a"}, {"item_id": "b"}, {"item_id": "a"}], 422, "item_id", "'a'", "2 times")
+
+
+@pytest.mark.parametrize(
+    ("item", "words"),
+    [
+        ({str(number): 1 for number in range(1_000_000)}, ("1000000 fields", "metadata")),
+        ({"item_id": "a", "metadata": {str(number): 1 for number in range(1_000_000)}}, ("1000000 keys", "64")),
+        ({"item_id": "a", "tags": [10**4_000] * 4_000}, ("tags", "100")),
+        ([{"item_id": "a", "tags": [1] * 100}] * 1_000, ("100000 errors",)),
+    ],
+    ids=range(4),
+)
+def test_a_million_errors_cost_no_more_than_reading_them(reader, item: object, words: tuple[str, ...]) -> None:
+    body = json.dumps(item).encode()
+    begin = time.process_time()
+    json.loads(body)
+    reading = time.process_time() - begin
+    begin = time.monotonic()
+    check(reader.http.post("/items", content=body), 422, *words)
+    assert time.monotonic() - begin < 10 * reading + 1
 
 
 def test_a_huge_body(reader) -> None:
