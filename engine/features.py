@@ -57,6 +57,11 @@ def popularity(items: ItemTable, candidates: Candidates) -> Floats:
     return np.log1p(items.column("popularity", candidates.indices))
 
 
+def is_new(items: ItemTable, candidates: Candidates) -> Floats:
+    """Return 1 for an item that no training event knows, 0 for others."""
+    return np.asarray(items.column("popularity", candidates.indices) == 0, dtype=np.float32)
+
+
 def recency(items: ItemTable, candidates: Candidates) -> Floats:
     """Return log(1 + days between the item's last training event and the last of all)."""
     return np.log1p(items.column("staleness", candidates.indices))
@@ -96,6 +101,7 @@ def below_best(scores: Floats, indices: Indices) -> Floats:
     return real - np.where(np.isfinite(best), best, 0.0)
 
 
+IS_NEW = "is_new"
 TABLES = ("ease", "cooccurrence", "item_knn")
 FEATURES: dict[str, Feature] = {
     "retrieval_score": retrieval_score,
@@ -103,6 +109,7 @@ FEATURES: dict[str, Feature] = {
     "history_length": history_length,
     "popularity": popularity,
     "recency": recency,
+    IS_NEW: is_new,
     "ease": linked("ease"),
     "ease_10": linked("ease", newest=10),
     "cooccurrence_10": linked("cooccurrence", newest=10),

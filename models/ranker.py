@@ -42,7 +42,8 @@ class RankerNetwork(nn.Module, ABC):
     def standardise(self, center: Tensor, scale: Tensor) -> None:
         """Set the mean and the deviation [F] that features have in training."""
         self.center.copy_(center)
-        self.scale.copy_(scale.clamp(min=SMALLEST_SCALE))
+        # What never varied has no scale of its own.
+        self.scale.copy_(torch.where(scale < SMALLEST_SCALE, 1.0, scale))
 
     def standardised(self, features: Tensor) -> Tensor:
         """Return features [B,K,F] with the mean 0 and the deviation 1 that they have in training."""

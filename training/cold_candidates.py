@@ -11,6 +11,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from engine.features import IS_NEW
+
 RETRIEVAL_SCORE, RETRIEVAL_RANK = "retrieval_score", "retrieval_rank"
 # The same for all candidates of a history.
 OF_THE_HISTORY = ("history_length",)
@@ -50,6 +52,8 @@ class ColdCandidates:
                 unmet = values.amin(dim=1, keepdim=True).expand_as(values)
             elif name.endswith("_rank"):
                 unmet = values.amax(dim=1, keepdim=True).expand_as(values)
+            elif name == IS_NEW:
+                unmet = torch.ones_like(values)
             else:
                 unmet = values if name in OF_THE_HISTORY else torch.zeros_like(values)
             changed[..., column] = torch.where(cold, unmet, values)

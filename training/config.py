@@ -13,7 +13,7 @@ import torch
 from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 
 from engine.errors import ConfigError
-from engine.features import FEATURES, source_features
+from engine.features import FEATURES, IS_NEW, source_features
 from engine.window import Weight
 from training.cleaning import CleaningRules
 from training.content_config import ContentConfig
@@ -91,9 +91,13 @@ class TrainingConfig(Section):
 
     @property
     def ranker_features(self) -> tuple[str, ...]:
-        """The candidate features with those that the further sources add."""
-        added = [name for source in self.sources for name in source_features(source.source_name)]
-        return (*self.ranker.features, *added)
+        """The candidate features with those that content and the further sources add."""
+        new = [IS_NEW] if self.content.model != "none" and IS_NEW not in self.ranker.features else []
+        return (*self.ranker.features, *new, *self._added_features)
+
+    @property
+    def _added_features(self) -> tuple[str, ...]:
+        return tuple(name for source in self.sources for name in source_features(source.source_name))
 
     def digest(self, data: str) -> str:
         """Return what names a run: the same data and config give the same networks."""
@@ -119,7 +123,7 @@ class TrainingConfig(Section):
             raise ValueError(f"sources: there are two called {doubled[0]!r}; give one of them another name")
         if reserved := sorted({"ranker", "ratings"} & set(names)):
             raise ValueError(f"sources: {reserved[0]!r} is what another stage is called; give the source another name")
-        if clash := sorted(set(self.ranker_features[len(self.ranker.features) :]) & set(FEATURES)):
+        if clash := sorted(set(self._added_features) & set(FEATURES)):
             raise ValueError(f"sources: {clash[0]!r} is a feature of its own; give the source another name")
         if self.ranker.model != "none" and self.retriever.kind != "network":
             raise ValueError(
