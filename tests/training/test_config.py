@@ -56,7 +56,7 @@ def test_later_files_and_overrides_win(tmp_path: Path) -> None:
         ({"retriever.epochs": "many"}, r"retriever\.epochs: .*'many'"),
         (
             {"retriever.model": "sasrek"},
-            r"unknown retriever 'sasrek'; known: \[.*'sasrec'.*\] and \[.*'ease'.*'popularity'\]",
+            r"unknown retriever 'sasrek'; known: \[.*'sasrec'.*\] and \[.*'ease'.*'popularity', 'content'\]",
         ),
         ({"ranker.model": "ncff"}, r"unknown ranker 'ncff'; known: \['ncf', 'target_attention'\]"),
         ({"retriever.network.widht": "3"}, r"sasrec takes no \['widht'\]; it takes .*'width'"),
