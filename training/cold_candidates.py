@@ -16,10 +16,11 @@ from engine.features import IS_NEW
 RETRIEVAL_SCORE, RETRIEVAL_RANK = "retrieval_score", "retrieval_rank"
 # The same for all candidates of a history.
 OF_THE_HISTORY = ("history_length",)
+COLD_IN_LIST = 0.5
 
 
 class ColdCandidates:
-    """Shows a share of the candidates with their `vectors` [N,E] by content, and as met by nobody.
+    """Shows half the candidates of a share of the lists with their `vectors` [N,E] by content, and as met by nobody.
 
     Features of the first source's score are computed again; what counts events becomes zero, as it is of a new item.
     Further sources are taken to propose a new item last.
@@ -32,7 +33,9 @@ class ColdCandidates:
 
     def shown(self, indices: Tensor, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the inputs of candidates [Q,C] with some of them cold."""
-        cold = (torch.rand(indices.shape) < self._share) & (indices >= 0)
+        # Most lists stay as they are, so that what a ranker knows of known items is learned as without content.
+        chosen = torch.rand(len(indices), 1) < self._share
+        cold = chosen & (torch.rand(indices.shape) < COLD_IN_LIST) & (indices >= 0)
         users, vectors, features = inputs["user_vectors"], inputs["candidate_vectors"], inputs["features"]
         unmet = torch.where(cold[..., None], self._vectors[indices.clamp(min=0)], vectors)
         # Scores stand in the features as how far they are below the best one, which stays.

@@ -53,7 +53,7 @@ class ContentConfig(StageConfig):
     """Share of the items that the networks of the sources, going on from their first form (which a ranker needs), meet
     at each step by their content alone (models/hybrid_encoder.py)."""
     cold_share: float = Field(default=0.1, ge=0, le=1)
-    """Share of the candidates that a ranker meets in training as if nobody had met them before."""
+    """Share of the lists in which a ranker meets half the candidates, in training, as if nobody had met them before."""
     epochs: int = Field(default=12, ge=1, le=10_000)
     patience: int = Field(default=3, ge=1)
     learning_rate: float = Field(default=2e-3, gt=0, le=1)
