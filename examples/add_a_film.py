@@ -57,7 +57,7 @@ def main() -> None:
     parser.add_argument("--title", default="Little Owl and the Moon, The")
     parser.add_argument("--description", default="A young owl who fears the dark sings with the animals of the forest.")
     parser.add_argument("--category", nargs="+", default=["Animation", "Children's", "Musical"])
-    parser.add_argument("--year", type=int, default=1998)
+    parser.add_argument("--year", type=int)
     parser.add_argument("--liked", nargs="+", default=LIKED, help="ids of films that the user rates with 5")
     given = parser.parse_args()
     user_id, item_id = (f"{kind}-{uuid.uuid4().hex[:8]}" for kind in ("fan", "film"))
