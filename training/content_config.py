@@ -49,6 +49,9 @@ class ContentConfig(StageConfig):
     that they learned from is no measure of what they say of others."""
     items_per_batch: int = Field(default=64, ge=2)
     """Items in one step."""
+    tower_power: float = Field(default=0.5, ge=0, le=1)
+    """An item counts by its popularity to this power where a network's vectors are learned from content vectors: at 0 a
+    new item is taken for one of the many that hardly anybody meets."""
     id_dropout: float = Field(default=0.1, ge=0, lt=1)
     """Share of the items that the networks of the sources, going on from their first form (which a ranker needs), meet
     at each step by their content alone (models/hybrid_encoder.py)."""

@@ -33,15 +33,16 @@ Encoders = Mapping[str, UserEncoder]
 
 @dataclass(frozen=True, slots=True)
 class LearnedContent:
-    """A trained content network, beside the encoders of the sources."""
+    """A trained content network, and how much each item [N] counts where a tower is fitted."""
 
     trained: TrainedContent
+    weights: Tensor
 
     def tower(self, network: UserEncoder) -> ItemTower:
         """Return the tower that leads to the vectors of a source's network as it stands."""
         with torch.no_grad():
             inputs, outputs = network.input_vectors()[:-1].cpu(), network.item_vectors().cpu()
-        return fit_tower(self.trained.honest, inputs, outputs)
+        return fit_tower(self.trained.honest, inputs, outputs, self.weights)
 
     @torch.no_grad()
     def unmet(self, network: UserEncoder) -> tuple[Tensor, Tensor]:
@@ -104,4 +105,5 @@ class ContentPipeline:
             raise ConfigError(f"content.fields: no item of {self._preparation.name} has any of them; name others")
         space = CollaborativeSpace.of(interactions.columns, len(interactions.vocabulary), config.width)
         training = ContentTraining(config, self._make_stage, self._say)
-        return LearnedContent(training.run(features, items, space))
+        weights = (1.0 + torch.from_numpy(interactions.popularity)) ** config.tower_power
+        return LearnedContent(training.run(features, items, space), weights)

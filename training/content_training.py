@@ -176,20 +176,24 @@ class ContentTraining:
         return made
 
 
-def fit_tower(honest: Tensor, inputs: Tensor, outputs: Tensor) -> ItemTower:
-    """Return the tower that leads from honest content vectors [N,V] to the vectors [N,D] and [N,E] of a network."""
+def fit_tower(honest: Tensor, inputs: Tensor, outputs: Tensor, weights: Tensor) -> ItemTower:
+    """Return the tower that leads from honest content vectors [N,V] to the vectors [N,D] and [N,E] of a network.
+
+    An item counts by its weight [N].
+    """
     tower = ItemTower(honest.shape[1], inputs.shape[1], outputs.shape[1])
-    for layer, targets in ((tower.inputs, inputs), (tower.outputs, outputs)):
-        centre, mean = honest.mean(dim=0), targets.mean(dim=0)
-        rows = (honest - centre).double()
-        squares = rows.T @ rows
-        penalty = TOWER_PENALTY * squares.trace() / len(squares)
-        weights = torch.linalg.solve(
-            squares + (penalty + SMALLEST) * torch.eye(len(squares)), rows.T @ (targets - mean).double()
+    shares = (weights / weights.sum()).double()
+    for layer, targets in ((tower.inputs, inputs.double()), (tower.outputs, outputs.double())):
+        centre, mean = shares @ honest.double(), shares @ targets
+        rows = honest.double() - centre
+        squares = (rows * shares[:, None]).T @ rows
+        penalty = TOWER_PENALTY * squares.trace() / len(squares) + SMALLEST / len(honest)
+        solved = torch.linalg.solve(
+            squares + penalty * torch.eye(len(squares)), (rows * shares[:, None]).T @ (targets - mean)
         )
         with torch.no_grad():
-            layer.weight.copy_(weights.T.float())
-            layer.bias.copy_(mean - layer.weight @ centre)
+            layer.weight.copy_(solved.T)
+            layer.bias.copy_(mean - centre @ solved)
     return tower.eval()
 
 
