@@ -54,7 +54,8 @@ def readable(folder: Path, version: str) -> tuple[SimpleNamespace, Recommender]:
     bundle = Bundle.open(folder)
     vectors = np.stack([place(ItemContent({"near": item_id})) for item_id in bundle.items.vocabulary.ids()])
     source = ContentSource("content", vectors)
-    recommender = Recommender(bundle.items, bundle.manifest.window, [source], ratings=bundle.recommender().ratings)
+    whole = bundle.recommender()
+    recommender = Recommender(whole.items, whole.window, [source], ratings=whole.ratings)
     return SimpleNamespace(model_version=bundle.model_version, content=PlaceNetwork(version)), recommender
 
 
