@@ -72,7 +72,7 @@ class ItemSummary(BaseModel):
     metadata: dict[str, Any]
     is_hidden: bool
     added_at: float | None
-    """Unix seconds; null for an item that came with the bundle."""
+    """Unix seconds; null for an item that was trained."""
     is_live: bool
     """Whether it came after training: no interaction with it was learned from."""
     ranked_by: RankedBy
@@ -119,7 +119,7 @@ class ItemAnswer(ItemSummary):
 
 
 class ItemPage(BaseModel):
-    """Some of the items: first those of the bundle, then the live ones, the oldest first."""
+    """Some of the items: first the trained ones, then the others, the oldest first."""
 
     items: list[ItemSummary]
     cursor: str | None

@@ -80,7 +80,7 @@ async def list_items(
     cursor: Annotated[str | None, Query(max_length=1_000, description="What the page before gave")] = None,
     item_id: Annotated[ExternalId | None, Query(description="Show this item alone, whatever its id ends in")] = None,
 ) -> ItemPage:
-    """A page of the items, hidden ones too: those of the bundle, then the live ones, the oldest first.
+    """A page of the items, hidden ones too: the trained ones, then the others, the oldest first.
 
     Going on with `cursor` gives each item once, whatever is added meanwhile.
     """

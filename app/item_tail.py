@@ -33,7 +33,7 @@ class ItemTail:
         self.applied = 0
         self.lag = 0
         self._last: str | None = None
-        self._was_away = False
+        self._was_away, self._is_over = False, False
         self._store = store
         self._log = log
         self._items = items
@@ -55,6 +55,8 @@ class ItemTail:
 
     async def stop(self) -> None:
         """End what `start` began."""
+        # Until Python 3.12, wait_for may swallow the cancellation, and the client library waits with it.
+        self._is_over = True
         for task in self._tasks:
             task.cancel()
         for task in self._tasks:
@@ -80,7 +82,7 @@ class ItemTail:
 
     async def _forever(self, step: Callable[[], Awaitable[None]]) -> None:
         pause = FIRST_PAUSE
-        while True:
+        while not self._is_over:
             try:
                 await step()
                 pause = FIRST_PAUSE

@@ -83,7 +83,14 @@ class ItemWriting:
     async def _current(self, item_id: str) -> ItemDocument:
         [document] = await self._store.read([item_id])
         if document is None and (known := self._items.catalogue.get(item_id)):
-            document = ItemDocument(item_id, added_at=known.added_at or 0.0, metadata=known.metadata)
+            # The store has no files of what came with the bundle: its vector cannot be made again.
+            document = ItemDocument(
+                item_id,
+                added_at=known.added_at or 0.0,
+                metadata=known.metadata,
+                model=self._encoding.version or "",
+                vector=self._items.catalogue.content_of(item_id),
+            )
         if document is None or document.is_deleted:
             raise NotFoundError(f"item {item_id!r} is unknown; add it with POST /items")
         return document

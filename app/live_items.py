@@ -27,11 +27,9 @@ class LiveItems:
         self._items = items
         self._network = network
         self._seqs: dict[str, int] = {}
-        self._places: dict[str, Place] = {}
-        self._order: list[Place] | None = []
-
-    def __len__(self) -> int:
-        return len(self._places)
+        self._places = _places(items)
+        self._described = frozenset(self._places)
+        self._order: list[Place] | None = None
 
     def apply(self, documents: Sequence[ItemDocument]) -> None:
         """Make the catalogue say what the documents say; of several of one item the last counts."""
@@ -54,15 +52,16 @@ class LiveItems:
         return self._seqs.get(document.item_id) == document.seq and not document.is_deleted
 
     def keep_only(self, item_ids: Collection[str]) -> None:
-        """Remove the items that the bundle does not know and that are not among these."""
-        self.apply([ItemDocument(item_id, is_deleted=True) for item_id in self._places.keys() - set(item_ids)])
+        """Remove the items that came neither with the bundle nor are among these."""
+        gone = self._places.keys() - set(item_ids) - self._described
+        self.apply([ItemDocument(item_id, is_deleted=True) for item_id in gone])
 
     def is_trained(self, item_id: str) -> bool:
-        """Return whether the bundle knows the item."""
+        """Return whether training has learned of the item; others may come with the bundle too, described only."""
         return 0 <= self._items.vocabulary.index_of(item_id) < len(self._items)
 
     def of_bundle(self, start: int, n: int) -> tuple[list[CatalogueItem], int | None]:
-        """Return n items of the bundle from an index on, and the index to go on from; None after the last."""
+        """Return n items that were trained from an index on, and the index to go on from; None after the last."""
         found = list[CatalogueItem]()
         for index in range(start, len(self._items)):
             if len(found) == n:
@@ -72,7 +71,7 @@ class LiveItems:
         return found, None
 
     def after(self, place: Place, n: int) -> tuple[list[CatalogueItem], Place | None]:
-        """Return n items that the bundle does not know, the oldest first, and where to go on; None at the end."""
+        """Return n items that were not trained, the oldest first, and where to go on; None at the end."""
         if self._order is None:
             self._order = sorted(self._places.values())
         start = bisect_right(self._order, place)
@@ -97,10 +96,17 @@ class LiveItems:
             self.catalogue.put([replace(item, content_vector=None)])
 
     def _live(self, document: ItemDocument) -> LiveItem:
-        """Return the item without a vector that this bundle cannot use."""
+        """Return the item; a vector that this bundle cannot use leaves that which the item has here."""
         is_trained = self.is_trained(document.item_id)
         is_fit = document.model == self._network
         (self.stale.discard if is_fit or is_trained or self._network is None else self.stale.add)(document.item_id)
         metadata = document.metadata if is_trained else document.shortened()
-        vector = document.vector if is_fit else None
+        vector = document.vector if is_fit else self.catalogue.content_of(document.item_id)
         return LiveItem(document.item_id, metadata, document.is_hidden, document.added_at, vector)
+
+
+def _places(items: ItemTable) -> dict[str, Place]:
+    """Return the places of the items that came with the bundle as described, but were not trained."""
+    added_at = items.rows.added_at.rows.tolist()
+    ids = [items.vocabulary.id_of(items.rows.base + 1 + row) for row in range(len(added_at))]
+    return {item_id: (at, item_id) for at, item_id in zip(added_at, ids, strict=True)}

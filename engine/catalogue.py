@@ -98,6 +98,11 @@ class Catalogue:
         index = self._items.vocabulary.index_of(item_id)
         return None if index == UNKNOWN or index in self._items.rows.dead else self._item(index)
 
+    def content_of(self, item_id: str) -> Floats | None:
+        """Return the content vector of one item; None if it has none or is not there."""
+        index = self._items.vocabulary.index_of(item_id)
+        return None if index == UNKNOWN or index in self._items.rows.dead else self._known_content(index)
+
     def page(self, after: int, n: int) -> tuple[list[CatalogueItem], int | None]:
         """Return n items from position `after` on (0 at first), and the position of the next page, None at the end.
 
