@@ -16,7 +16,8 @@ from engine.item_content import ItemContent
 
 THUMBNAIL = 256
 """Pixels a side of what is kept of an image; content networks read less."""
-MAX_PIXELS = 40_000_000
+MAX_PIXELS = 16_000_000
+"""A file of 100 KB may have so many; decoding takes up to 20 bytes for each."""
 BATCH = 32
 
 Vector = npt.NDArray[np.float32]

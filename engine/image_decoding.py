@@ -83,8 +83,8 @@ def _require_pixels(size: tuple[int, int], max_pixels: int) -> None:
 
 def _rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):
-        # 16 bits of grey; convert() would cut off all above 255.
-        return Image.fromarray((np.asarray(image).astype(np.int64) // 256).clip(0, 255).astype(np.uint8)).convert("RGB")
+        # 16 bits of grey; convert() would cut off all above 255. Wider integers would take a gigabyte.
+        return Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8)).convert("RGB")
     if not image.has_transparency_data:
         return image.convert("RGB")
     shaded = image.convert("RGBA")

@@ -68,8 +68,3 @@ class ItemVectors:
     def outputs_of(self, indices: Indices) -> Floats:
         """Return the output vectors of items [...,E]; zeros for a live one without; -1 and padding mean nothing."""
         return self._live_outputs.beside(self.outputs, indices, len(self.inputs))
-
-    def live_outputs(self) -> Floats:
-        """Return the output vectors of the rows N+1, N+2, … as far as any was put."""
-        rows: Floats = self._live_outputs.rows
-        return rows

@@ -7,7 +7,7 @@ import io
 
 from PIL import Image
 
-BOMB_SIDE = 9_000
+BOMB_SIDE = 5_000
 
 
 def picture(colour: str = "red", side: int = 300) -> bytes:
@@ -17,7 +17,7 @@ def picture(colour: str = "red", side: int = 300) -> bytes:
 
 
 def bomb() -> bytes:
-    """A PNG of a few kilobytes with 81 million pixels."""
+    """A PNG of a few kilobytes with 25 million pixels."""
     file = io.BytesIO()
     Image.new("1", (BOMB_SIDE, BOMB_SIDE)).save(file, "PNG", compress_level=9)
     return file.getvalue()

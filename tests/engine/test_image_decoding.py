@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import tracemalloc
 import zlib
 from typing import Any
 
@@ -75,6 +76,15 @@ def test_transparency_becomes_white() -> None:
 def test_sixteen_bits_of_grey_keep_their_shades() -> None:
     grey = Image.fromarray(np.array([[0, 32_768, 65_535]], dtype=np.uint16))
     assert np.asarray(decode_image(encode(grey), MOST))[0, :, 0].tolist() == [0, 128, 255]
+
+
+def test_sixteen_bits_of_grey_are_not_widened() -> None:
+    encoded = encode(Image.fromarray(np.zeros((2_000, 2_000), dtype=np.uint16)))
+    tracemalloc.start()
+    decode_image(encoded, 4_000_000)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 10 * 2_000 * 2_000
 
 
 def test_the_camera_stood_upright() -> None:
