@@ -6,7 +6,7 @@ at random in training, so that the network learns what to make of an item that h
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 from torch import Tensor
@@ -23,13 +23,16 @@ class ColdCandidates:
     """Shows half the candidates of a share of the lists with their `vectors` [N,E] by content, and as met by nobody.
 
     Features of the first source's score are computed again; what counts events becomes zero, as it is of a new item.
-    Further sources are taken to propose a new item last.
+    Further sources are taken to propose a new item last, but for those whose features are `by_content`.
     """
 
-    def __init__(self, vectors: Tensor, features: Sequence[str], share: float) -> None:
+    def __init__(
+        self, vectors: Tensor, features: Sequence[str], share: float, by_content: Collection[str] = ()
+    ) -> None:
         self._vectors = vectors
         self._features = list(features)
         self._share = share
+        self._kept = {*OF_THE_HISTORY, *by_content}
 
     def shown(self, indices: Tensor, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the inputs of candidates [Q,C] with some of them cold."""
@@ -47,6 +50,8 @@ class ColdCandidates:
         changed = features.clone()
         for column, name in enumerate(self._features):
             values = features[..., column]
+            if name in self._kept:
+                continue
             if name == RETRIEVAL_SCORE:
                 unmet = scores + moved
             elif name == RETRIEVAL_RANK:
@@ -58,7 +63,7 @@ class ColdCandidates:
             elif name == IS_NEW:
                 unmet = torch.ones_like(values)
             else:
-                unmet = values if name in OF_THE_HISTORY else torch.zeros_like(values)
+                unmet = torch.zeros_like(values)
             changed[..., column] = torch.where(cold, unmet, values)
         return changed
 

@@ -14,6 +14,7 @@ import torch
 from engine.bundle import Bundle
 from engine.content_source import ContentSource
 from engine.errors import ConfigError
+from engine.features import source_features
 from engine.item_vectors import ItemVectors
 from engine.items import ItemTable
 from engine.neighbour_source import NeighbourSource
@@ -203,7 +204,9 @@ class Pipeline:
         if self._content is None or not self.config.content.cold_share:
             return None
         _, vectors = self._content.unmet(lesson.encoders[self.config.retriever.source_name])
-        return ColdCandidates(vectors, self.config.ranker_features, self.config.content.cold_share)
+        by_content = [each.source_name for each in self.config.sources if each.kind == "content"]
+        kept = [feature for name in by_content for feature in source_features(name)]
+        return ColdCandidates(vectors, self.config.ranker_features, self.config.content.cold_share, kept)
 
     def _train_sources(
         self, statistics: ItemStatistics, starts: Encoders, checkpoint: Checkpoint | None
