@@ -53,11 +53,19 @@ class Catalogue:
 
     @classmethod
     def of(cls, bundle: Bundle) -> Catalogue:
-        """Return a bundle's items, with the vectors of its first source."""
-        first = bundle.encoded.get(bundle.manifest.sources[0].name)
+        """Return a bundle's items, newcomers last, with the vectors of its first source."""
+        name, content = bundle.manifest.sources[0].name, bundle.items_content
+        first, popularity = bundle.encoded.get(name), bundle.items.columns["popularity"]
+        vectors = None if first is None else first.vectors.outputs
+        vocabulary: Vocabulary = bundle.items.vocabulary
+        if content is not None and len(new := content.newcomers.vocabulary):
+            vocabulary = Vocabulary((*vocabulary.ids(), *new.ids()))
+            popularity = np.pad(popularity, (0, len(new)))
+            if vectors is not None:
+                _, made = content.item_towers()[name].vectors(content.newcomers.vectors)
+                vectors = np.concatenate((vectors, made))
         # The last dimension is a bias, which says nothing of what an item is like.
-        vectors = None if first is None else first.vectors.outputs[:, :-1]
-        return cls(bundle.items.vocabulary, bundle.items.columns["popularity"], vectors)
+        return cls(vocabulary, popularity, None if vectors is None else vectors[:, :-1])
 
     def __post_init__(self) -> None:
         for name, array in (("popularity", self.popularity), ("vectors", self.vectors)):

@@ -52,7 +52,7 @@ class Example:
 def examples_of(run: Run) -> list[Example]:
     """Return users drawn by the seed: of those with test events, else of all."""
     evaluation, lists = _drawn(run)
-    titles = Titles(run.bundle.items)
+    titles = Titles(run.bundle.recommender().items)
     return [_example(titles, evaluation, row, lists[row][:SHOWN]) for row in range(len(evaluation))]
 
 
