@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from engine.growing_array import GrowingArray
+from engine.measured_vectors import MeasuredVectors
 from engine.row_set import RowSet
 
 Floats = npt.NDArray[np.float32]
@@ -22,7 +22,7 @@ class ContentVectors:
     def __init__(self, base: Floats) -> None:
         self.base = base
         # Its place 0 is the padding row N, where nothing is ever put.
-        self._live = GrowingArray(base.shape[1:])
+        self.live = MeasuredVectors(base.shape[1])
         self._known = RowSet()
 
     @classmethod
@@ -33,7 +33,7 @@ class ContentVectors:
 
     def put(self, indices: Indices, vectors: Floats) -> None:
         """Take the vectors [B,V] of live rows."""
-        self._live.put(indices - len(self.base), vectors)
+        self.live.put(indices - len(self.base), vectors)
         for index in indices.tolist():
             self._known.set(index, True)
 
@@ -45,7 +45,7 @@ class ContentVectors:
 
     def of(self, indices: Indices) -> Floats:
         """Return the vectors of items [...,V]; zeros for padding and for a live item without."""
-        vectors: Floats = self._live.beside(self.base, indices, len(self.base))
+        vectors: Floats = self.live.beside(self.base, indices, len(self.base))
         return vectors
 
     def mean(self) -> Floats:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from engine.errors import BundleError
 from engine.growing_array import GrowingArray
+from engine.measured_vectors import MeasuredVectors
 from engine.row_set import RowSet
 from engine.window import HistoryBatch, IndexBatch
 
@@ -28,7 +29,7 @@ class ItemVectors:
     inputs: Floats
     outputs: Floats
     _live_inputs: GrowingArray = field(init=False, repr=False, compare=False)
-    _live_outputs: GrowingArray = field(init=False, repr=False, compare=False)
+    live_outputs: MeasuredVectors = field(init=False, repr=False, compare=False)
     _known: RowSet = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -37,14 +38,15 @@ class ItemVectors:
                 f"there are input vectors of {len(self.inputs) - 1} items, output vectors of {len(self.outputs)};"
                 " train again"
             )
-        live = (GrowingArray(self.inputs.shape[1:]), GrowingArray(self.outputs.shape[1:]), RowSet())
-        for name, value in zip(("_live_inputs", "_live_outputs", "_known"), live, strict=True):
+        # What is multiplied with a user vector may be a bias: it is no part of how long a vector is.
+        live = (GrowingArray(self.inputs.shape[1:]), MeasuredVectors(self.outputs.shape[1], unmeasured=1), RowSet())
+        for name, value in zip(("_live_inputs", "live_outputs", "_known"), live, strict=True):
             object.__setattr__(self, name, value)
 
     def put(self, indices: Indices, inputs: Floats, outputs: Floats) -> None:
         """Take input vectors [B,D] and output vectors [B,E] of live rows."""
         self._live_inputs.put(indices - len(self.inputs), inputs)
-        self._live_outputs.put(indices - len(self.inputs), outputs)
+        self.live_outputs.put(indices - len(self.inputs), outputs)
         for index in indices.tolist():
             self._known.set(index, True)
 
@@ -67,4 +69,4 @@ class ItemVectors:
 
     def outputs_of(self, indices: Indices) -> Floats:
         """Return the output vectors of items [...,E]; zeros for a live one without; -1 and padding mean nothing."""
-        return self._live_outputs.beside(self.outputs, indices, len(self.inputs))
+        return self.live_outputs.beside(self.outputs, indices, len(self.inputs))

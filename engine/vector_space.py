@@ -10,6 +10,7 @@ import numpy.typing as npt
 from engine.content_source import ContentSource
 from engine.content_vectors import ContentVectors, units
 from engine.items import ItemTable
+from engine.measured_vectors import MeasuredVectors
 from engine.side_index import LiveIndex
 from engine.vector_source import VectorSource
 
@@ -22,7 +23,7 @@ WIDER, AT_LEAST = 4, 100
 
 
 class VectorSpace:
-    """The vectors of items: `base` [N,E] of the bundle, and those [...,E] that `of` gives of any item.
+    """The vectors of items: `base` [N,E] of the bundle, `live` ones [M,E] from the row `first` on; `of`: those of any.
 
     All items are looked at, up to `exact_numbers` numbers. Above, the `index` proposes candidates for the vector that
     `query` makes of the item, and their cosines decide.
@@ -31,12 +32,16 @@ class VectorSpace:
     def __init__(
         self,
         base: Floats,
+        live: MeasuredVectors,
+        first: int,
         of: Callable[[Indices], Floats],
         index: LiveIndex | None = None,
         query: Callable[[Indices], Floats] | None = None,
     ) -> None:
         self.exact_numbers = EXACT_NUMBERS
         self._base = base
+        self._live = live
+        self._first = first
         self._of = of
         self._index = index
         self._query = query or of
@@ -45,9 +50,8 @@ class VectorSpace:
     @classmethod
     def of_content(cls, content: ContentVectors, source: ContentSource | None) -> VectorSpace:
         """Return the space of raw content vectors; a source that searches them proposes candidates."""
-        if source is None:
-            return cls(content.base, content.of)
-        return cls(content.base, content.of, source.index, source.vectors_of)
+        parts = content.base, content.live, len(content.base), content.of
+        return cls(*parts) if source is None else cls(*parts, source.index, source.vectors_of)
 
     @classmethod
     def of_network(cls, source: VectorSource) -> VectorSpace:
@@ -58,7 +62,8 @@ class VectorSpace:
             vectors[..., -1] = 0
             return vectors
 
-        return cls(source.vectors.outputs, unbiased, source.index)
+        vectors = source.vectors
+        return cls(vectors.outputs, vectors.live_outputs, len(vectors.inputs), unbiased, source.index)
 
     def nearest(self, index: int, n: int, items: ItemTable) -> tuple[Indices, Floats]:
         """Return the n nearest to one item that may be answered, and their cosines; fewer where there are no more."""
@@ -66,22 +71,23 @@ class VectorSpace:
         forbidden = items.rows.forbidden
         size = (items.rows.end - 1) * self._base.shape[1]
         if self._index is None or size <= self.exact_numbers:
-            rows, cosines = self._every(vector, np.arange(len(items) + 1, items.rows.end))
+            rows, cosines = self._every(vector)
         else:
             rows, _ = self._index.search(self._query(np.array([index])), WIDER * n + AT_LEAST, forbidden)
             rows = rows[0][rows[0] >= 0]
             cosines = units(self._of(rows)) @ vector
         # An item without a vector has nothing in common with any, as one at right angles.
         cosines = np.where((rows == index) | forbidden.hits(rows) | (cosines == 0), -np.inf, cosines)
-        best = np.argsort(-cosines, kind="stable")[:n]
-        best = best[np.isfinite(cosines[best])]
+        best = _highest(cosines, n)
         return rows[best], cosines[best].astype(np.float32)
 
-    def _every(self, vector: Floats, live: Indices) -> tuple[Indices, Floats]:
-        lengths = self._base_lengths()
-        bundled = np.asarray(self._base @ vector) / np.where(lengths > 0, lengths, 1.0)
-        rows = np.concatenate((np.arange(len(bundled)), live))
-        return rows, np.concatenate((bundled, units(self._of(live)) @ vector))
+    def _every(self, vector: Floats) -> tuple[Indices, Floats]:
+        # Whole arrays as they stand in memory: gathering rows costs many times the product.
+        products = np.concatenate((self._base @ vector, self._live.rows @ vector))
+        lengths = np.concatenate((self._base_lengths(), self._live.lengths))
+        live = np.arange(self._first, self._first + len(self._live))
+        cosines: Floats = np.divide(products, lengths, out=np.zeros_like(products), where=lengths > 0)
+        return np.concatenate((np.arange(len(self._base)), live)), cosines
 
     def _base_lengths(self) -> Floats:
         if self._lengths is None:
@@ -89,3 +95,11 @@ class VectorSpace:
             every = [np.arange(start, min(start + ROWS_AT_ONCE, len(self._base))) for start in starts]
             self._lengths = np.concatenate([np.linalg.norm(self._of(rows), axis=1) for rows in every])
         return self._lengths
+
+
+def _highest(cosines: Floats, n: int) -> Indices:
+    """Return the places of the n highest above -inf, best first; of equal ones the first."""
+    there = np.flatnonzero(np.isfinite(cosines))
+    if len(there) > n:
+        there = there[cosines[there] >= np.partition(cosines[there], -n)[-n]]
+    return there[np.argsort(-cosines[there], kind="stable")[:n]]
