@@ -12,6 +12,7 @@ import numpy.typing as npt
 from engine.errors import QueryError
 
 Floats = npt.NDArray[np.floating]
+Indices = npt.NDArray[np.int64]
 
 
 class Draw(NamedTuple):
@@ -26,13 +27,15 @@ class Exposure:
     """Fresh items are live ones that were added less than `fresh_days` ago.
 
     share: the probability with which a place is given to one of them. boost: what an item just added gains, in standard
-    deviations of the candidates' scores; after `half_life_days` it is half of that. Raises QueryError.
+    deviations of the candidates' scores; after `half_life_days` it is half of that. weighed: so many fresh items at
+    most have their chances computed for one answer. Raises QueryError.
     """
 
     share: float = 0.0
     boost: float = 0.0
     half_life_days: float = 7.0
     fresh_days: float = 30.0
+    weighed: int = 1_000
 
     def __post_init__(self) -> None:
         if not 0 <= self.share <= 1:
@@ -42,6 +45,8 @@ class Exposure:
         for name, days in (("half_life_days", self.half_life_days), ("fresh_days", self.fresh_days)):
             if not 0 < days < math.inf:
                 raise QueryError(f"{name} is {days}; it must be a number above 0")
+        if self.weighed < 1:
+            raise QueryError(f"weighed is {self.weighed}; it must be 1 or more")
 
     def boosted(self, scores: Floats, ages: Floats) -> npt.NDArray[np.float32]:
         """Return scores [K] with what novelty adds; ages [K] in days, infinite where nothing is added."""
@@ -55,11 +60,19 @@ class Exposure:
         found: list[int] = np.flatnonzero(random.random(places) < self.share).tolist()
         return found
 
-    def draws(self, places: list[int], chances: Floats, random: np.random.Generator) -> dict[int, Draw]:
-        """Draw an item for each of the places by its chance [P]; one that stands further up already leaves it empty.
+    def sample(self, pool: Indices, random: np.random.Generator) -> Indices:
+        """Return the pool, or `weighed` of its items, each subset as probable as any other."""
+        return pool if len(pool) <= self.weighed else random.choice(pool, self.weighed, replace=False, shuffle=False)
 
-        All draws are independent, so an item with the chance c is drawn at any place with q = share * c, and stands at
-        the place k from 0 with q (1 - q)^k, whatever the others do: that is its propensity, with nothing left out.
+    def draws(self, places: list[int], chances: Floats, random: np.random.Generator, of: int) -> dict[int, Draw]:
+        """Draw an item for each of the places by its chance [K]; one that stands further up already leaves it empty.
+
+        The K items are a uniform sample `of` the M in the pool, the same for all places of an answer. Given the sample,
+        all draws are independent: an item with the chance c among the K is drawn at any place with q = share * c, and
+        stands at the place k from 0 with q (1 - q)^k, whatever the others do. Its propensity is K/M times that, K/M
+        being the probability that it is in the sample. Up to `weighed` items K is M, and it is the probability with
+        nothing left out. Above, c differs with the sample, and so does the propensity; its mean over the samples, 0
+        where the item is in none, is the probability, and weighing what was shown by its inverse has no bias.
         """
         if not len(chances):
             return {}
@@ -67,7 +80,7 @@ class Exposure:
         for place, position in zip(places, random.choice(len(chances), len(places), p=chances).tolist(), strict=True):
             if position not in positions:
                 probability = self.share * float(chances[position])
-                found[place] = Draw(position, probability * (1 - probability) ** place)
+                found[place] = Draw(position, len(chances) / of * probability * (1 - probability) ** place)
                 positions.add(position)
         return found
 

@@ -57,7 +57,8 @@ class Query:
 class RecommendedItem:
     """One row of an answer; `reason` names the sources that proposed the item.
 
-    propensity: the probability with which exploration put this item at this place, None where it was not exploration.
+    propensity: the probability with which exploration put this item at this place (where more items are new than it
+    weighs, see Exposure.draws), None where it was not exploration.
     """
 
     item_id: str
@@ -264,7 +265,9 @@ class Recommender:
         pool = self.items.fresh(self.clock() - exposure.fresh_days * SECONDS_PER_DAY)
         pool = pool[~np.isin(pool, self._taken(query, picks))]
         pool = pool if query.only is None else pool[np.isin(pool, self._known(query.only))]
-        return with_draws(picks, pool, exposure.draws(places, self._chances(pool, user_vector), self.random))
+        weighed = exposure.sample(pool, self.random)
+        chances = self._chances(weighed, user_vector)
+        return with_draws(picks, weighed, exposure.draws(places, chances, self.random, len(pool)))
 
     def _chances(self, pool: Indices, user_vector: Floats | None) -> npt.NDArray[np.float64]:
         first = self.sources[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import combinations
 
 import live_world
 import numpy as np
@@ -11,7 +12,7 @@ from live_world import ITEMS, content_of, ids, liked, live
 
 from engine.errors import QueryError
 from engine.events import History
-from engine.exposure import Exposure
+from engine.exposure import Exposure, chances_of
 from engine.recommender import Query, RecommendedItem, Recommender
 
 # What chi-square exceeds once in ten thousand times, by degrees of freedom.
@@ -69,6 +70,53 @@ def test_each_item_stands_at_each_place_as_often_as_its_propensity_says(
         assert ((got - expected) ** 2 / expected).sum() < CHI_SQUARE[len(places)]
     first = sum(promised[key] for key in promised if key[0] == 0)
     assert first == pytest.approx(share)
+
+
+def test_of_a_large_pool_a_sample_is_weighed_and_the_propensity_says_so(recommender: Recommender) -> None:
+    add_fresh(recommender)
+    draws, n, share, weighed = 6_000, 3, 0.9, 3
+    regular = set(ids(recommender.recommend([Query(liked("3"), n)])[0]))
+    pool = [name for name in ("new50", "new51", "new52", "new53", "bare") if name not in regular]
+    assert len(pool) > weighed
+    user = live_world.CONTENT[3][: live_world.WIDTH]
+    scores = {
+        name: 0.0 if name == "bare" else float(content_of(int(name[3:]))[live_world.WIDTH :] @ user) for name in pool
+    }
+    seen, inverse = Counter[tuple[int, str]](), Counter[tuple[int, str]]()
+    query = Query(liked("3"), n, exposure=Exposure(share=share, weighed=weighed))
+    for answer in recommender.recommend([query] * draws):
+        for place, item in explored(answer.items):
+            seen[place, item.item_id] += 1
+            inverse[place, item.item_id] += 1 / item.propensity
+    samples = list(combinations(pool, weighed))
+    for place in range(n):
+        chance = dict.fromkeys(pool, 0.0)
+        for sample in samples:
+            known = np.array([name != "bare" for name in sample])
+            chances = chances_of(np.array([scores[name] for name in sample]), known)
+            for name, probability in zip(sample, share * chances, strict=True):
+                chance[name] += probability * (1 - probability) ** place / len(samples)
+        expected = draws * np.array([*chance.values(), 1 - sum(chance.values())])
+        got = np.array([seen[place, name] for name in pool])
+        got = np.append(got, draws - got.sum())
+        assert expected.min() > 5
+        assert ((got - expected) ** 2 / expected).sum() < CHI_SQUARE[len(pool)]
+        # Whoever weighs by the inverse counts each item as often as there were answers.
+        assert [inverse[place, name] / draws for name in pool] == pytest.approx([1] * len(pool), abs=0.25)
+
+
+def test_a_sample_has_no_more_than_is_weighed_and_a_small_pool_is_whole(recommender: Recommender) -> None:
+    recommender.catalogue.put([live(f"new{seed}", None, added_at=NOW) for seed in range(40)])
+    for weighed, at_once in ((40, 40), (7, 7), (10**6, 40)):
+        exposure = Exposure(share=1.0, weighed=weighed)
+        found = Counter[str]()
+        for answer in recommender.recommend([Query(liked("3"), 1, exposure=exposure)] * 20):
+            [(_, item)] = explored(answer.items)
+            assert item.propensity == pytest.approx(1 / 40)
+            found[item.item_id] += 1
+        assert len(found) > 7
+        sample = exposure.sample(np.arange(100, 140), recommender.random)
+        assert len(set(sample.tolist())) == at_once
 
 
 def test_chances_are_the_softmax_of_the_first_source(recommender: Recommender) -> None:
@@ -146,7 +194,14 @@ def test_a_new_item_gains_by_its_age_in_standard_deviations(recommender: Recomme
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"share": 1.5}, {"share": float("nan")}, {"boost": -1}, {"half_life_days": 0}, {"fresh_days": float("inf")}],
+    [
+        {"share": 1.5},
+        {"share": float("nan")},
+        {"boost": -1},
+        {"half_life_days": 0},
+        {"fresh_days": float("inf")},
+        {"weighed": 0},
+    ],
 )
 def test_what_cannot_be_is_named(wrong: dict[str, float]) -> None:
     with pytest.raises(QueryError, match=f"{next(iter(wrong))} is"):
