@@ -52,9 +52,10 @@ class ContentConfig(StageConfig):
     tower_power: float = Field(default=0.5, ge=0, le=1)
     """An item counts by its popularity to this power where a network's vectors are learned from content vectors: at 0 a
     new item is taken for one of the many that hardly anybody meets."""
-    id_dropout: float = Field(default=0.1, ge=0, lt=1)
+    id_dropout: float = Field(default=0.0, ge=0, lt=1)
     """Share of the items that the networks of the sources, going on from their first form (which a ranker needs), meet
-    at each step by their content alone (models/hybrid_encoder.py)."""
+    at each step by their content alone (models/hybrid_encoder.py). It costs known items a little (docs/decisions/0007).
+    """
     cold_share: float = Field(default=0.1, ge=0, le=1)
     """Share of the lists in which a ranker meets half the candidates, in training, as if nobody had met them before."""
     epochs: int = Field(default=12, ge=1, le=10_000)
