@@ -30,7 +30,7 @@ class ItemCursor:
         """Read what `encode` gave; raises QueryError for anything else."""
         try:
             match json.loads(base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)):
-                case [int(index)] if index >= 0:
+                case [int(index)] if index >= 0 and not isinstance(index, bool):
                     return cls(index)
                 case [float(added_at), str(item_id)]:
                     return cls(place=(added_at, item_id))

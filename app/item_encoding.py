@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from engine.errors import DataError
+from engine.errors import DataError, LiverecError
 from engine.image_decoding import thumbnail
 from engine.item_content import ItemContent
 
@@ -53,13 +53,23 @@ class ItemEncoding:
         """The sha256 of the content network; None if there is none."""
         return None if self._network is None else self._network.version
 
-    async def vectors(self, contents: Sequence[ItemContent]) -> list[Vector | None]:
-        """Return content vectors, None where there is nothing to read; raises DataError for content that is damaged."""
+    async def vectors(self, item_ids: Sequence[str], contents: Sequence[ItemContent]) -> list[Vector | None]:
+        """Return content vectors, None where there is nothing to read; raises DataError naming a damaged item."""
         found: list[Vector | None] = []
         for start in range(0, len(contents), BATCH):
-            batch = contents[start : start + BATCH]
-            found += await self._in_turn(partial(self._encoded, batch))
+            batch = await self.readings(contents[start : start + BATCH])
+            for item_id, reading in zip(item_ids[start : start + BATCH], batch, strict=True):
+                found.append(_unless_wrong(item_id, reading))
         return found
+
+    async def readings(self, contents: Sequence[ItemContent]) -> list[Vector | LiverecError | None]:
+        """Return what `vectors` does, with the error in place of what cannot be read: one item spoils no other."""
+        try:
+            return [*await self._in_turn(partial(self._encoded, contents))]
+        except LiverecError as error:
+            if len(contents) == 1:
+                return [error]
+            return [(await self.readings([content]))[0] for content in contents]
 
     async def thumbnail(self, item_id: str, image: bytes) -> bytes:
         """Return the image as it is kept: a JPEG of at most 256 pixels a side; raises DataError naming the item."""
@@ -81,3 +91,9 @@ class ItemEncoding:
         for row, vector in zip(rows, vectors, strict=True):
             found[row] = np.array(vector, dtype=np.float32)
         return found
+
+
+def _unless_wrong(item_id: str, reading: Vector | LiverecError | None) -> Vector | None:
+    if isinstance(reading, LiverecError):
+        raise type(reading)(f"content of item {item_id!r}: {reading}", **reading.members) from reading
+    return reading

@@ -173,14 +173,12 @@ class ItemTail:
         return [replace(document, model=version, vector=vector) for document, vector in pairs]
 
     async def _vectors(self, item_ids: Sequence[str], contents: Sequence[ItemContent]) -> list[Vector | None]:
-        try:
-            return await self._encoding.vectors(contents)
-        except LiverecError as error:
-            if len(contents) > 1:
-                pairs = zip(item_ids, contents, strict=True)
-                return [(await self._vectors([item_id], [content]))[0] for item_id, content in pairs]
-            logger.warning("item %r cannot be read by this bundle's content network: %s", item_ids[0], error)
-            return [None]
+        found: list[Vector | None] = []
+        for item_id, reading in zip(item_ids, await self._encoding.readings(contents), strict=True):
+            if isinstance(reading, LiverecError):
+                logger.warning("item %r cannot be read by this bundle's content network: %s", item_id, reading)
+            found.append(None if isinstance(reading, LiverecError) else reading)
+        return found
 
     async def _read(self, item_ids: Sequence[str]) -> list[ItemDocument]:
         found = await self._store.read(list(dict.fromkeys(item_ids)))

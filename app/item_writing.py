@@ -49,14 +49,15 @@ class ItemWriting:
         self._require_network()
         media = [await self._kept(item.item_id, item.image, item.audio) for item in items]
         contents = [ItemContent(item.flat, each.image, each.audio) for item, each in zip(items, media, strict=True)]
-        vectors, now = await self._encoding.vectors(contents), time.time()
+        item_ids = [item.item_id for item in items]
+        vectors, now = await self._encoding.vectors(item_ids, contents), time.time()
         drafts = [
             Draft(self._document(item, each, vector, now), None, each.image or b"", each.audio or b"")
             for item, each, vector in zip(items, media, vectors, strict=True)
         ]
         seqs = await self._store.put(drafts)
         assert seqs is not None  # noqa: S101 (nothing was expected of what was there)
-        return await self._receipt([item.item_id for item in items], seqs, "add")
+        return await self._receipt(item_ids, seqs, "add")
 
     async def patch(self, item_id: str, patch: ItemPatch) -> ItemReceipt:
         """Change some fields of an item; raises NotFoundError if nobody knows it."""
@@ -113,7 +114,8 @@ class ItemWriting:
     async def _read_again(self, document: ItemDocument, image: bytes | None, audio: bytes | None) -> ItemDocument:
         [media] = await self._store.media([document.item_id])
         image, audio = media.image if image is None else image, media.audio if audio is None else audio
-        [vector] = await self._encoding.vectors([ItemContent(document.metadata, image or None, audio or None)])
+        content = ItemContent(document.metadata, image or None, audio or None)
+        [vector] = await self._encoding.vectors([document.item_id], [content])
         # Without a network the model stays empty, so that a bundle that has one computes the vector.
         return replace(document, model=self._encoding.version or "", vector=vector)
 

@@ -19,6 +19,7 @@ from app.service import create_app
 from app.settings import Settings
 from engine.bundle import Bundle
 from engine.content_source import ContentSource
+from engine.errors import DataError
 from engine.image_decoding import image_pixels
 from engine.item_content import ItemContent
 from engine.recommender import Recommender
@@ -42,6 +43,8 @@ class PlaceNetwork:
 def place(content: ItemContent) -> np.ndarray:
     vector = np.zeros(5, dtype=np.float32)
     if near := content.metadata.get("near"):
+        if near == "nowhere":
+            raise DataError("near is 'nowhere'; name an item of the ring")
         angle = 2 * np.pi * int(str(near).removeprefix("item ")) / RING
         vector[:2] = np.cos(angle), np.sin(angle)
     if content.image is not None:

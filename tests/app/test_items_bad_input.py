@@ -137,6 +137,15 @@ def test_an_image_that_is_none(reader, good: dict[str, object]) -> None:
     check(reader.http.put(f"/items/{good['item_id']}/image", content=b"no image", headers=PNG), 422, "image", "JPEG")
 
 
+def test_content_that_cannot_be_read_names_its_item(reader, good: dict[str, object]) -> None:
+    items = [{"item_id": f"fine {number}", "metadata": {"near": "item 1"}} for number in range(40)]
+    items[35] = {"item_id": "lost", "metadata": {"near": "nowhere"}}
+    refused(reader, items, 422, "'lost'", "'nowhere'")
+    check(reader.http.get("/items/fine 0"), 404)
+    answer = reader.http.patch(f"/items/{good['item_id']}", json={"metadata": {"near": "nowhere"}})
+    check(answer, 422, str(good["item_id"]), "'nowhere'")
+
+
 def test_a_decompression_bomb(reader, good: dict[str, object]) -> None:
     encoded = bomb()
     assert len(encoded) < 100_000
@@ -182,7 +191,7 @@ def test_patches_that_cannot_be(reader, good: dict[str, object]) -> None:
 
 
 @pytest.mark.parametrize(
-    "cursor", ["", "x", "!!!", "WyJiIl0", "W10", "bnVsbA", "W10=W10=", "x" * 999, "W1tbW1tb", "Wy0xXQ"]
+    "cursor", ["", "x", "!!!", "WyJiIl0", "W10", "bnVsbA", "W10=W10=", "x" * 999, "W1tbW1tb", "Wy0xXQ", "W3RydWVd"]
 )
 def test_a_malformed_cursor(reader, cursor: str) -> None:
     check(reader.http.get("/items", params={"cursor": cursor}), 422, "cursor", "begin without one")
