@@ -53,9 +53,13 @@ class ItemReading:
             model_version=self._model_version,
         )
 
-    def similar(self, item_id: str, n: int, space: str) -> SimilarAnswer:
+    async def similar(self, item_id: str, n: int, space: str) -> SimilarAnswer:
         """Return items that are like one item; raises NotFoundError if nobody knows it."""
         started = time.perf_counter()
+        if self._items.catalogue.get(item_id) is None:
+            # Only who is unknown costs a round trip; without the store, what is known here is all there is.
+            with suppress(StoreError):
+                await self._newest(item_id)
         self._known(item_id)
         found = self._nearest(item_id, n, space)
         degraded = None if found.space == space else f"{space!r} tells nothing of this item; this is {found.space!r}"

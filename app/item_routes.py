@@ -105,7 +105,7 @@ async def similar_items(
     A space that has nothing of the item is replaced by one that has; `space` and `degraded` say so.
     """
     check_encoding(request, "item_id")
-    return serving.items.reading.similar(item_id, n, space)
+    return await serving.items.reading.similar(item_id, n, space)
 
 
 @item_router.put(
