@@ -51,8 +51,10 @@ class IndexMerge:
         faiss.omp_set_num_threads(max(1, (os.cpu_count() or 2) - 1))
         if sys.platform == "linux":
             os.setpriority(os.PRIO_PROCESS, get_native_id(), NICE)
-        self.run()
-        atexit.unregister(self._stop)
+        try:
+            self.run()
+        finally:
+            atexit.unregister(self._stop)
 
     def _stop(self) -> None:
         self._unwanted.set()
