@@ -189,14 +189,6 @@ def test_similar_items(reader) -> None:
     check(reader.http.get("/items/nobody/similar"), 404, "'nobody'")
 
 
-def test_what_another_worker_has_just_taken_has_similar_items_here(pair) -> None:
-    for _ in range(20):
-        for giver, taker in (pair, pair[::-1]):
-            item_id = str(post(giver, new(11))["items"][0]["item_id"])
-            answer = taker.http.get(path(item_id, "/similar"), params={"n": 3, "space": "content"})
-            assert len(answer.raise_for_status().json()["items"]) == 3
-
-
 def test_a_space_that_tells_nothing_is_replaced_and_the_answer_says_so(reader) -> None:
     item = new(11)
     post(reader, item)
