@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -44,6 +45,11 @@ class LearnedContent:
             inputs, outputs = network.input_vectors()[:-1].cpu(), network.item_vectors().cpu()
         return fit_tower(self.trained.honest, inputs, outputs, self.weights)
 
+    @property
+    def vectors(self) -> npt.NDArray[np.float32]:
+        """Return honest content vectors [N,V] of the known items, zeros for one without content."""
+        return to_numpy(self.trained.honest * self.trained.readable[:, None])
+
     @torch.no_grad()
     def unmet(self, network: UserEncoder) -> tuple[Tensor, Tensor]:
         """Return the vectors [N,D] and [N,E] that the items would have for a network if nobody had met them."""
@@ -64,7 +70,7 @@ class LearnedContent:
         return BundledContent(
             features.spec,
             export_content(network, sizes, dtypes),
-            to_numpy(self.trained.honest),
+            self.vectors,
             {name: export_tower(self.tower(encoder)) for name, encoder in encoders.items()},
             self._newcomers(preparation, features),
             features.tokenizer,

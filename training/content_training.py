@@ -57,6 +57,8 @@ class TrainedContent:
     score: float
     """NDCG@10 of held-out items among themselves (Rehearsal)."""
     curve: list[CurvePoint]
+    readable: Tensor
+    """Which training items [N] have any content."""
 
     def of(self, items: Sequence[ItemContent]) -> Tensor:
         """Return the content vectors of any items [B,V]."""
@@ -96,14 +98,14 @@ class ContentTraining:
         rows = _rows(network, arrays, present, honest)
         choice = self._choice(rows, space)
         known = self._solve(network, rows, space, choice)
-        vectors = torch.cat([_vectors(network, lot) for lot in lots])
+        vectors, readable = torch.cat([_vectors(network, lot) for lot in lots]), arrays[PRESENT].any(dim=1)
         unmet = vectors.clone()
         unmet[known.items] = known.left_out
         self._say(
             f"content: NDCG@10 of unknown items {choice.score:.4f} with penalty {choice.penalty:g}, parts"
             f" {', '.join(f'{name} {choice.part_weights.get(name, 1.0):g}' for name in network.names)}"
         )
-        return TrainedContent(features, network.eval(), vectors, unmet, choice.score, curve)
+        return TrainedContent(features, network.eval(), vectors, unmet, choice.score, curve, readable)
 
     def _choice(self, rows: Rows, space: CollaborativeSpace) -> Choice:
         items = _most_popular(space, self._config.rehearsed_items)
@@ -154,6 +156,9 @@ class ContentTraining:
         honest, curve = {}, list[CurvePoint]()
         for name, make in self._deep_networks(features, output).items():
             array = array_of(name)
+            if not trainer.can_learn(present[array]):
+                self._say(f"content: too few items have {array} for a network to learn from; {name} is left out")
+                continue
             read = trainer.run(name, make, arrays[array], present[array])
             part = DeepPart(read.network, output, self._config.width)
             part.scale(said_of(read.network, arrays[array], present[array].nonzero()[:, 0]))

@@ -47,6 +47,10 @@ class DeepContent:
         self._rehearsal = rehearsal
         self._make_stage = make_stage
 
+    def can_learn(self, present: Tensor) -> bool:
+        """Return whether each act leaves a batch of items to learn from."""
+        return min(int(present[act.taught].sum()) for act in self._rehearsal.acts) > 1
+
     def run(self, name: str, make: Callable[[], nn.Module], array: Tensor, present: Tensor) -> ReadContent:
         """Train without the items of each act, validating on them; then on all for as many epochs as that took."""
         honest = torch.zeros(len(array), self._space.users.shape[1] + 1)

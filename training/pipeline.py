@@ -44,7 +44,7 @@ from training.ratings_config import BIAS
 from training.reach import within_reach
 from training.retriever_config import RetrieverConfig
 from training.retriever_training import RetrieverTraining, Validate
-from training.torch_stages import TorchRanker, to_numpy, torch_source
+from training.torch_stages import TorchRanker, torch_source
 
 Say = Callable[[str], None]
 REFIT = ", refit"
@@ -309,7 +309,7 @@ class Pipeline:
         if config.kind == "popularity":
             return PopularitySource(config.source_name, items, config.depth)
         if config.kind == "content" and self._content is not None:
-            return ContentSource(config.source_name, to_numpy(self._content.trained.honest), depth=config.depth)
+            return ContentSource(config.source_name, self._content.vectors, depth=config.depth)
         if config.kind == "neighbours":
             return NeighbourSource(config.source_name, items.neighbours[config.model], config.depth)
         return torch_source(encoders[config.source_name], config, self.config.device)
