@@ -133,7 +133,7 @@ def topics(
 def _described(topic: int, told_by: Sequence[str], random: np.random.Generator) -> dict[str, Any]:
     name, words, _ = TOPICS[topic]
     told = random.choice(words.split(), 3, replace=False).tolist() if "words" in told_by else []
-    text = random.permutation([*told, *random.choice(NOISE, 5)]).tolist()
+    text = random.permutation([*told, *random.choice(NOISE, 4)]).tolist()
     shown = {"categories": [name, str(random.choice(["dvd", "vhs"]))]} if "categories" in told_by else {}
     return {"title": f"{random.choice(NOISE)} {random.choice(NOISE)}", "description": " ".join(text), **shown}
 

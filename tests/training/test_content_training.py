@@ -44,7 +44,7 @@ PICTURE = {"widths": (4, 8), "dropout": 0.1}
 
 @cache
 def world_told_by(*told_by: str) -> TopicWorld:
-    return topics(told_by)
+    return topics(told_by, users=90, per_topic=24)
 
 
 @cache
@@ -89,7 +89,7 @@ WAYS: dict[str, tuple[tuple[str, ...], dict[str, object], dict[str, object]]] = 
     "gru": (
         ("words",),
         WORDS_ONLY,
-        {"text": "gru", "text_network": {**TEXT, "hidden": 12}, "bag_of_words": False, "epochs": 40},
+        {"text": "gru", "text_network": {**TEXT, "hidden": 12}, "bag_of_words": False, "epochs": 40, "patience": 12},
     ),
     "categories": (("categories",), {**NOTHING_ELSE, "categories": ("categories",)}, {}),
     "hashed": (("categories",), {**NOTHING_ELSE, "hashed": ("categories",)}, {}),
