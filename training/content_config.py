@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
+from torch import nn
 
+from models.picture_network import PictureNetwork
+from models.text_networks import TextCNN, TextGRU
 from training.feature_learning import ContentFields
-from training.stage_config import StageConfig
+from training.stage_config import StageConfig, check_network
 
 Positive = Annotated[float, Field(gt=0)]
+TEXTS: dict[str, type[nn.Module]] = {"cnn": TextCNN, "gru": TextGRU}
+WIDE = ("categories", "hashed", "numbers", "tokens", "image", "audio", "sentence")
+PARTS = (*WIDE, "tokens.deep", "image.deep", "audio.deep")
 
 
 class ContentConfig(StageConfig):
@@ -64,3 +70,17 @@ class ContentConfig(StageConfig):
     warmup_steps: int = Field(default=20, ge=0)
     weight_decay: float = Field(default=0.05, ge=0, le=1)
     averaging: float = Field(default=0.9, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _known_arguments(self) -> Self:
+        if self.network:
+            raise ValueError("network: there are several; give text_network or picture_network")
+        if self.text != "none":
+            check_network("text", self.text, self.text_network, TEXTS, {"vocabulary", "output"})
+        elif self.text_network:
+            raise ValueError("text_network: no network reads the text; set text = 'cnn', or leave it out")
+        picture = {"picture_network": PictureNetwork}
+        check_network("picture", "picture_network", self.picture_network, picture, {"channels", "output"})
+        if strange := sorted(self.part_weights.keys() - set(PARTS)):
+            raise ValueError(f"part_weights: there is no part {strange[0]!r}; there are {sorted(PARTS)}")
+        return self

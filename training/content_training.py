@@ -26,16 +26,14 @@ from models.content_network import (
 from models.item_tower import ItemTower
 from models.picture_network import PictureNetwork
 from models.picture_statistics import PictureStatistics
-from models.text_networks import TextCNN, TextGRU
 from training.collaborative_space import CollaborativeSpace
-from training.content_config import ContentConfig
+from training.content_config import TEXTS, ContentConfig
 from training.curve import CurvePoint
 from training.deep_content import DeepContent, said_of
 from training.fit import Stage
 from training.rehearsal import Choice, Rehearsal
 from training.ridge import Ridge, left_out
 
-TEXTS = {"cnn": TextCNN, "gru": TextGRU}
 PICTURES = ("image", "audio")
 LOT = 512
 TOWER_PENALTY = 1e-3
