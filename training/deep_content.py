@@ -59,7 +59,9 @@ class DeepContent:
             taught, held_out = act.taught[present[act.taught]], act.held_out[present[act.held_out]]
             validate = functools.partial(self._judged, act, array, held_out)
             trained = self._train(f"{name}, act {number}", make, array, taught, act.space, validate)
-            honest[held_out] = self._moved(act, said_of(trained.network, array, held_out))
+            # Two networks differ in what they say of everything; only how items differ for them can be compared.
+            everything = self._moved(act, said_of(trained.network, array, taught)).mean(dim=0)
+            honest[held_out] = self._moved(act, said_of(trained.network, array, held_out)) - everything
             epochs.append(trained.epochs)
             curve += trained.curve
         taken = round(sum(epochs) / len(epochs))
