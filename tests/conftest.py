@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 from tiny import TINY
-from worlds import markov_chain
+from tiny_topics import TINY_TOPICS
+from worlds import TopicWorld, markov_chain, topics
 
 from app.embedded_store import EmbeddedStore
 from engine.bundle import Bundle
@@ -58,6 +60,36 @@ def tiny_bundle(
 @pytest.fixture(scope="session")
 def opened(tiny_bundle: Path) -> Bundle:
     return Bundle.open(tiny_bundle)
+
+
+@pytest.fixture(scope="session")
+def topic_config() -> TrainingConfig:
+    return TrainingConfig.model_validate(TINY_TOPICS)
+
+
+@pytest.fixture(scope="session")
+def topic_world() -> TopicWorld:
+    """Words, categories and pictures tell the topic; of the newcomer "new bare" nothing is known that could be read."""
+    world = topics(("words", "categories", "picture"))
+    metadata = world.metadata | {"new bare": {"maker": "nobody"}}
+    return replace(world, metadata=metadata, newcomers=(*world.newcomers, "new bare"))
+
+
+@pytest.fixture(scope="session")
+def topic_preparation(
+    topic_world: TopicWorld, topic_config: TrainingConfig, tmp_path_factory: pytest.TempPathFactory
+) -> Preparation:
+    return Preparation.of(topic_world.dataset(tmp_path_factory.mktemp("media")), topic_config)
+
+
+@pytest.fixture(scope="session")
+def topic_bundle(
+    topic_preparation: Preparation, topic_config: TrainingConfig, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A bundle that reads items and knows newcomers."""
+    folder = tmp_path_factory.mktemp("topics") / "b"
+    Pipeline(topic_preparation, topic_config, print).run(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

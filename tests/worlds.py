@@ -106,7 +106,7 @@ def topics(
 ) -> TopicWorld:
     """User u likes topic u % 3. It is told by "words" of the description, "categories", or the colour of a "picture".
 
-    A user first meets two items of others' topics, rated 1 or 2, then nine of their own, rated 4 or 5.
+    Each meets nine items of the topic in random order and rates them 4 or 5.
     """
     random = np.random.default_rng(seed)
     count = len(TOPICS) * per_topic
@@ -116,10 +116,8 @@ def topics(
     rows = []
     for user in range(users):
         own = np.arange(user % len(TOPICS), count, len(TOPICS))
-        met = [*random.permutation(np.setdiff1d(np.arange(count), own))[:2], *random.permutation(own)[:9]]
-        for step, item in enumerate(met):
-            value = float(random.integers(1, 3) if step < 2 else random.integers(4, 6))
-            rows.append((f"user {user:02}", known[item], value, 1_000.0 * step))
+        for step, item in enumerate(random.permutation(own)[:9]):
+            rows.append((f"user {user:02}", known[item], float(random.integers(4, 6)), 1_000.0 * step))
     return TopicWorld(
         _frame(rows),
         topic,

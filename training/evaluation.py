@@ -62,8 +62,9 @@ class Catalogue:
             vocabulary = Vocabulary((*vocabulary.ids(), *new.ids()))
             popularity = np.pad(popularity, (0, len(new)))
             if vectors is not None:
-                _, made = content.item_towers()[name].vectors(content.newcomers.vectors)
-                vectors = np.concatenate((vectors, made))
+                given = content.newcomers.vectors
+                _, made = content.item_towers()[name].vectors(given)
+                vectors = np.concatenate((vectors, made * given.any(axis=1, keepdims=True)))
         # The last dimension is a bias, which says nothing of what an item is like.
         return cls(vocabulary, popularity, None if vectors is None else vectors[:, :-1])
 

@@ -6,7 +6,8 @@ from datetime import datetime
 
 import polars as pl
 
-from engine.manifest import RankerSection, RatingSection, SourceSection
+from engine.bundle import Bundle
+from engine.manifest import ContentSection, RankerSection, RatingSection, SourceSection
 from training.cleaning import CleaningReport
 from training.report.grid import MISSING, Column, Grid, Row
 from training.report.run import Run
@@ -30,6 +31,7 @@ def data_particulars(run: Run) -> Particulars:
         ("Training events", f"{data.events:,} of {data.users:,} users on {data.items:,} items"),
         ("Validation events", _counted(split.valid)),
         ("Test events", _counted(split.test)),
+        *_new_items(run.bundle),
         ("Ratings", "none" if ratings is None else f"{low:g} to {high:g}, {ratings.mean:.2f} on average"),
         ("History", f"the newest {window.max_length:,} events of a user are read"),
         ("Digest of the events", data.digest[:12]),
@@ -45,6 +47,7 @@ def training_particulars(run: Run) -> Particulars:
         ("Retriever", _source(first)),
         *[("Further source", _source(each)) for each in others],
         ("Ranker", _ranker(manifest.ranker)),
+        *_content(manifest.content),
         *[("Rating predictor", each) for each in _rating_predictor(manifest.ratings)],
         *([("Refit", "trained and counted again, on train and valid")] if run.manifest.refit else []),
         ("Seed", str(manifest.seed)),
@@ -99,6 +102,19 @@ def _ranker(section: RankerSection | None) -> str:
     if section is None:
         return "none: the retrieved order is served"
     return f"{section.model}, {section.parameters:,} parameters, {len(section.features)} features of each candidate"
+
+
+def _new_items(bundle: Bundle) -> Particulars:
+    count = 0 if bundle.items_content is None else len(bundle.items_content.newcomers.vocabulary)
+    return [("New items", f"{count:,} more are described, which no training event knows")] if count else []
+
+
+def _content(section: ContentSection | None) -> Particulars:
+    if section is None:
+        return []
+    parts = [name for name, part in section.spec if part]
+    ranking = f"NDCG@10 of items that it was taught without {section.score:.4f}"
+    return [("Content network", f"reads {', '.join(parts)}, {section.parameters:,} parameters, {ranking}")]
 
 
 def _rating_predictor(section: RatingSection | None) -> list[str]:
