@@ -21,7 +21,7 @@ def shaken(parts: str) -> NCF:
 
 def shared_terms(network: NCF, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the first stage's part with the linear term, and the standardised features."""
-    standard = (features - torch.tensor([0.5, 0.0, 1.0])) / torch.tensor([2.0, 1.0, 1e-3])
+    standard = (features - torch.tensor([0.5, 0.0, 1.0])) / torch.tensor([2.0, 1.0, 1.0])
     return network.score_weight * features[..., 0] + network.linear(standard)[..., 0], standard
 
 
