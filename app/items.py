@@ -22,7 +22,7 @@ class Items:
     ) -> None:
         settings, version = connection.settings, bundle.model_version
         store = ItemStore(connection, settings.max_live_items)
-        encoding = ItemEncoding(getattr(bundle, "content", None))
+        encoding = ItemEncoding(bundle.content)
         live = LiveItems(recommender.catalogue, recommender.items, encoding.version)
         self.tail = ItemTail(store, ChangeLog(url, settings), live, encoding, metrics)
         self.writing = ItemWriting(store, self.tail, live, encoding, metrics, settings, version)
