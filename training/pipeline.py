@@ -12,16 +12,9 @@ import numpy as np
 import torch
 
 from engine.bundle import Bundle
-from engine.content_source import ContentSource
 from engine.errors import ConfigError
 from engine.features import source_features
-from engine.item_vectors import ItemVectors
-from engine.items import ItemTable
-from engine.neighbour_source import NeighbourSource
-from engine.popularity_source import PopularitySource
 from engine.recommender import Recommender
-from engine.source import Source
-from engine.vector_source import VectorSource
 from engine.window import HistoryColumns
 from models import RankerNetwork, UserEncoder
 from models.hybrid_encoder import HybridEncoder
@@ -42,13 +35,12 @@ from training.ranker_training import CandidateLists, RankerTraining
 from training.rating_pipeline import RatingPipeline, TrainedRatings
 from training.ratings_config import BIAS
 from training.reach import within_reach
+from training.recommenders import Encoders, Recommenders, first_vectors
 from training.retriever_config import RetrieverConfig
 from training.retriever_training import RetrieverTraining, Validate
-from training.torch_stages import TorchRanker, torch_source
 
 Say = Callable[[str], None]
 REFIT = ", refit"
-Encoders = Mapping[str, UserEncoder]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +94,7 @@ class Pipeline:
         self.seconds = 0.0
         self._curve: list[CurvePoint] = []
         self._metrics: dict[str, dict[str, float]] = {}
-        self._content: LearnedContent | None = None
+        self._recommenders = Recommenders(preparation, self.config)
 
     def run(self, folder: Path, checkpoint: Checkpoint | None = None) -> Bundle:
         """Train, export, prove and publish; the folder appears only when all of it is done."""
@@ -125,17 +117,18 @@ class Pipeline:
         torch.set_num_threads(self.config.threads or max((os.cpu_count() or 1) // 2, 1))
         started = time.perf_counter()
         statistics = ItemStatistics.of(self._interactions, self._interactions.columns, self.config)
-        self._content = self._learn_content(checkpoint)
+        content = self._learn_content(checkpoint)
+        self._recommenders = replace(self._recommenders, content=content)
         lesson = self._lesson(checkpoint) if self._can_teach() else None
         starts = lesson.encoders if lesson is not None else {}
         sources = self._train_sources(statistics, starts, checkpoint)
-        recommender = self._recommender({name: each.network for name, each in sources.items()}, statistics)
+        recommender = self._recommenders.of({name: each.network for name, each in sources.items()}, statistics)
         served = self._metrics["valid retrieved"] = self._evaluation.measure(recommender.without_ranker())
         ranker = self._train_ranker(lesson, recommender, checkpoint) if lesson is not None else None
         if ranker is not None:
             served = self._metrics["valid reranked"]
         self.seconds += time.perf_counter() - started
-        return Learned(statistics, sources, starts, ranker, served, self._content)
+        return Learned(statistics, sources, starts, ranker, served, content)
 
     def finish(self, learned: Learned, checkpoint: Checkpoint | None = None) -> TrainedStages:
         """Train what predicts ratings, and refit if the config says so."""
@@ -194,16 +187,17 @@ class Pipeline:
             encoders[each.source_name] = trained.network
             self._curve += trained.curve
         statistics = ItemStatistics.of(self._interactions, earlier, self.config)
-        recommender = self._recommender(encoders, statistics)
+        recommender = self._recommenders.of(encoders, statistics)
         histories, targets = self._interactions.prefixes(ranker.held_out, ranker.most_lists, self.config.seed)
-        lists = RankerTraining(self.config).lists(recommender, _first_vectors(recommender), histories, targets)
+        lists = RankerTraining(self.config).lists(recommender, first_vectors(recommender), histories, targets)
         return _Lesson(lists, encoders)
 
     def _cold(self, lesson: _Lesson) -> ColdCandidates | None:
         """Return what some candidates of the lesson look like if nobody has met them."""
-        if self._content is None or not self.config.content.cold_share:
+        content = self._recommenders.content
+        if content is None or not self.config.content.cold_share:
             return None
-        _, vectors = self._content.unmet(lesson.encoders[self.config.retriever.source_name])
+        _, vectors = content.unmet(lesson.encoders[self.config.retriever.source_name])
         by_content = [each.source_name for each in self.config.sources if each.kind == "content"]
         kept = [feature for name in by_content for feature in source_features(name)]
         return ColdCandidates(vectors, self.config.ranker_features, self.config.content.cold_share, kept)
@@ -224,9 +218,10 @@ class Pipeline:
 
     def _start(self, first: UserEncoder | None) -> UserEncoder | None:
         """Return what a network goes on from; with content, it meets some items by that alone."""
-        if first is None or self._content is None or not self.config.content.id_dropout:
+        content = self._recommenders.content
+        if first is None or content is None or not self.config.content.id_dropout:
             return first
-        return self._content.hybrid(first, self.config.content.id_dropout).to(self.config.device)
+        return content.hybrid(first, self.config.content.id_dropout).to(self.config.device)
 
     def _refitted(self, learned: Learned, checkpoint: Checkpoint | None) -> tuple[Encoders, ItemStatistics]:
         """Train the networks again, each as long as validation chose, and count again: on train and valid.
@@ -249,12 +244,12 @@ class Pipeline:
         if not len(lesson.lists.right):
             self._say("no held-out item is among its candidates, so the bundle has no ranker")
             return None
-        config, vectors = self.config, _first_vectors(recommender)
+        config, vectors = self.config, first_vectors(recommender)
         stage = self._stage("ranker", checkpoint)
         training = RankerTraining(config, self._cold(lesson))
         trained = training.run(lesson.lists, recommender, vectors, self._evaluation, stage)
         self._curve += trained.curve
-        reranked = self._reranked(recommender, trained.network)
+        reranked = self._recommenders.reranked(recommender, trained.network)
         self._metrics["valid reranked"] = self._evaluation.measure(reranked)
         better = self._metrics["valid reranked"][config.metric] > self._metrics["valid retrieved"][config.metric]
         if not better and config.ranker.keep == "if_better":
@@ -264,13 +259,8 @@ class Pipeline:
 
     def recommender(self, learned: Learned) -> Recommender:
         """Return what validation measured."""
-        recommender = self._recommender(learned.encoders, learned.statistics)
-        return recommender if learned.ranker is None else self._reranked(recommender, learned.ranker)
-
-    def _reranked(self, recommender: Recommender, network: RankerNetwork) -> Recommender:
-        features, vectors = self.config.ranker_features, _first_vectors(recommender)
-        ranker = TorchRanker(network, features, recommender.items, vectors, self.config.device)
-        return Recommender(recommender.items, recommender.window, recommender.sources, ranker=ranker)
+        recommender = self._recommenders.of(learned.encoders, learned.statistics)
+        return recommender if learned.ranker is None else self._recommenders.reranked(recommender, learned.ranker)
 
     def _train_ratings(self, statistics: ItemStatistics, checkpoint: Checkpoint | None) -> TrainedRatings | None:
         def make_stage(name: str) -> Stage:
@@ -292,41 +282,13 @@ class Pipeline:
         return RetrieverTraining(self.config, config, preparation.window, interactions, preparation.metadata)
 
     def _validator(self, config: RetrieverConfig, statistics: ItemStatistics) -> Validate:
-        items = self._items(statistics)
-
-        def measure(network: UserEncoder) -> dict[str, float]:
-            source = torch_source(network, config, self.config.device)
-            return self._evaluation.measure(Recommender(items, self._preparation.window, [source]))
-
-        return measure
-
-    def _recommender(self, encoders: Encoders, statistics: ItemStatistics) -> Recommender:
-        items = self._items(statistics)
-        sources = [self._source(each, encoders, items) for each in self.config.retrievers]
-        return Recommender(items, self._preparation.window, sources)
-
-    def _source(self, config: RetrieverConfig, encoders: Encoders, items: ItemTable) -> Source:
-        if config.kind == "popularity":
-            return PopularitySource(config.source_name, items, config.depth)
-        if config.kind == "content" and self._content is not None:
-            return ContentSource(config.source_name, self._content.vectors, depth=config.depth)
-        if config.kind == "neighbours":
-            return NeighbourSource(config.source_name, items.neighbours[config.model], config.depth)
-        return torch_source(encoders[config.source_name], config, self.config.device)
-
-    def _items(self, statistics: ItemStatistics) -> ItemTable:
-        return ItemTable(self._preparation.vocabulary, statistics.columns, neighbours=statistics.neighbours)
+        made = self._recommenders.of_source(config, statistics)
+        return lambda network: self._evaluation.measure(made(network))
 
 
 def _plain(network: UserEncoder) -> UserEncoder:
     """Return a network without what stands round it in training."""
     return network.inner if isinstance(network, HybridEncoder) else network
-
-
-def _first_vectors(recommender: Recommender) -> ItemVectors:
-    first = recommender.sources[0]
-    assert isinstance(first, VectorSource)  # noqa: S101 (the config has checked it)
-    return first.vectors
 
 
 def _check_ratings(config: TrainingConfig, interactions: Interactions, name: str) -> None:
