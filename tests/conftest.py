@@ -93,6 +93,11 @@ def topic_bundle(
 
 
 @pytest.fixture(scope="session")
+def topic_opened(topic_bundle: Path) -> Bundle:
+    return Bundle.open(topic_bundle)
+
+
+@pytest.fixture(scope="session")
 def store_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real server, as the service starts it for people who have none."""
     with EmbeddedStore(tmp_path_factory.mktemp("s")) as store:

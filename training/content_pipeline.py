@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from engine.bundled_content import BundledContent, Newcomers
-from engine.content_features import ContentFeatures
 from engine.errors import ConfigError
 from engine.vocabulary import Vocabulary
 from models import UserEncoder
@@ -34,10 +33,12 @@ Encoders = Mapping[str, UserEncoder]
 
 @dataclass(frozen=True, slots=True)
 class LearnedContent:
-    """A trained content network, and how much each item [N] counts where a tower is fitted."""
+    """A trained content network, how much each item [N] counts where a tower is fitted, and what it says of newcomers,
+    zeros of one without content."""
 
     trained: TrainedContent
     weights: Tensor
+    newcomers: Newcomers
 
     def tower(self, network: UserEncoder) -> ItemTower:
         """Return the tower that leads to the vectors of a source's network as it stands."""
@@ -61,7 +62,7 @@ class LearnedContent:
         return HybridEncoder(network, *self.unmet(network), dropout)
 
     def bundled(self, preparation: Preparation, encoders: Encoders, config: TrainingConfig) -> BundledContent:
-        """Return what the bundle carries of it; newcomers without content have zeros for a vector."""
+        """Return what the bundle carries of it."""
         features, network = self.trained.features, self.trained.network
         arrays = tensors(features, preparation.contents[:1])
         sizes = {name: array.shape[1:] for name, array in arrays.items()}
@@ -72,17 +73,10 @@ class LearnedContent:
             export_content(network, sizes, dtypes),
             self.vectors,
             {name: export_tower(self.tower(encoder)) for name, encoder in encoders.items()},
-            self._newcomers(preparation, features),
+            self.newcomers,
             features.tokenizer,
             export_sentence_model(sentence) if features.spec.sentence is not None and sentence is not None else None,
         )
-
-    def _newcomers(self, preparation: Preparation, features: ContentFeatures) -> Newcomers:
-        contents = preparation.newcomer_contents
-        vectors = to_numpy(self.trained.of(contents))
-        readable = np.array([features.has_content(item) for item in contents], dtype=bool)
-        vectors[~readable] = 0.0
-        return Newcomers(Vocabulary(preparation.newcomers), preparation.newcomer_metadata, vectors)
 
 
 class ContentPipeline:
@@ -112,4 +106,12 @@ class ContentPipeline:
         space = CollaborativeSpace.of(interactions.columns, len(interactions.vocabulary), config.width)
         training = ContentTraining(config, self._make_stage, self._say)
         weights = (1.0 + torch.from_numpy(interactions.popularity)) ** config.tower_power
-        return LearnedContent(training.run(features, items, space), weights)
+        trained = training.run(features, items, space)
+        return LearnedContent(trained, weights, self._newcomers(trained))
+
+    def _newcomers(self, trained: TrainedContent) -> Newcomers:
+        # Made before the sources are trained, for what is wrong with their files.
+        preparation, contents = self._preparation, self._preparation.newcomer_contents
+        readable = torch.tensor([trained.features.has_content(item) for item in contents], dtype=torch.float32)
+        vectors = to_numpy(trained.of(contents) * readable[:, None])
+        return Newcomers(Vocabulary(preparation.newcomers), preparation.newcomer_metadata, vectors)

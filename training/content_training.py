@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.content_features import PRESENT, ContentFeatures
+from engine.errors import DataError
 from engine.item_content import ItemContent
 from models.content_network import (
     BagPart,
@@ -31,6 +32,7 @@ from training.content_config import TEXTS, ContentConfig
 from training.curve import CurvePoint
 from training.deep_content import DeepContent, said_of
 from training.fit import Stage
+from training.item_contents import MEDIA
 from training.rehearsal import Choice, Rehearsal
 from training.ridge import Ridge, left_out
 
@@ -201,8 +203,23 @@ def fit_tower(honest: Tensor, inputs: Tensor, outputs: Tensor, weights: Tensor) 
 
 
 def tensors(features: ContentFeatures, items: Sequence[ItemContent]) -> dict[str, Tensor]:
-    """Return the arrays of some items for torch."""
-    return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in features.arrays(items).items()}
+    """Return the arrays of some items for torch; raises DataError that names the files that cannot be read."""
+    try:
+        arrays = features.arrays(items)
+    except DataError as error:
+        raise DataError(f"{_unreadable(features, items)}{error}") from error
+    return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
+
+
+def _unreadable(features: ContentFeatures, items: Sequence[ItemContent]) -> str:
+    """Return what the first item that cannot be read calls its files, to stand before what is wrong with them."""
+    for item in items:
+        try:
+            features.arrays([item])
+        except DataError:
+            names = [str(item.metadata[kind]) for kind in MEDIA if item.metadata.get(kind)]
+            return f"{' or '.join(names)}: " if names else ""
+    return ""
 
 
 @torch.no_grad()

@@ -153,8 +153,7 @@ def ranked(topic_preparation: Preparation) -> Recommender:
         towers={name: TorchTower(learned.content.tower(each)) for name, each in learned.encoders.items()},
         content_vectors=learned.content.vectors,
     )
-    bundled = learned.content._newcomers(topic_preparation, learned.content.trained.features)
-    recommender.catalogue.put(bundled.live_items(0.0))
+    recommender.catalogue.put(learned.content.newcomers.live_items(0.0))
     return recommender
 
 

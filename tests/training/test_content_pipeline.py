@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,18 +12,9 @@ from tiny_topics import TINY_TOPICS
 from worlds import TopicWorld, topics
 
 from engine.bundle import Bundle
-from engine.bundled_content import (
-    NETWORK,
-    NEWCOMER_METADATA,
-    NEWCOMER_VECTORS,
-    NEWCOMERS,
-    TOKENIZER,
-    TOWER,
-    VECTORS,
-)
-from engine.errors import BundleError, ConfigError
+from engine.content_source import ContentSource
+from engine.errors import ConfigError, DataError
 from engine.events import Event, History
-from engine.item_content import ItemContent
 from engine.live_item import LiveItem
 from engine.recommender import Query, Recommender
 from liverec.offline import recommend
@@ -37,15 +27,6 @@ from training.report.quality import Quality
 from training.report.run import Run
 
 TOPIC_COUNT = 3
-NEW_FILES = [
-    NETWORK,
-    VECTORS,
-    NEWCOMERS,
-    NEWCOMER_METADATA,
-    NEWCOMER_VECTORS,
-    TOKENIZER,
-    TOWER.format("sasrec"),
-]
 
 
 def liked(*item_ids: str) -> History:
@@ -65,35 +46,9 @@ def share_of_topic(world: TopicWorld, topic: int, item_ids: list[str]) -> float:
     return float(np.mean([world.topic.get(item_id) == topic for item_id in item_ids]))
 
 
-@pytest.fixture(scope="module")
-def topic_opened(topic_bundle: Path) -> Bundle:
-    return Bundle.open(topic_bundle)
-
-
 @pytest.fixture
 def recommender(topic_opened: Bundle) -> Recommender:
     return topic_opened.recommender()
-
-
-def test_the_bundle_proves_itself(topic_opened: Bundle) -> None:
-    assert len(topic_opened.probe.cases) >= 40
-    topic_opened.probe.check(topic_opened.recommender())
-    topic_opened.probe.check(topic_opened.recommender())
-
-
-def test_newcomers_are_part_of_what_is_proved(topic_opened: Bundle, topic_world: TopicWorld) -> None:
-    proved = {item_id for case in topic_opened.probe.cases for item_id in case.item_ids}
-    assert proved & set(topic_world.newcomers)
-
-
-def test_the_manifest_tells_how_items_are_read(topic_opened: Bundle) -> None:
-    section = topic_opened.manifest.content
-    assert section is not None
-    assert section.score == topic_opened.manifest.metrics["rehearsed items"]["NDCG@10"] > 0.5
-    assert section.parameters > 1_000
-    assert section.config["text_network"] == {"width": 8, "filters": 8}
-    assert section.spec.image is not None
-    assert [source.kind for source in topic_opened.manifest.sources] == ["network", "content"]
 
 
 @pytest.mark.parametrize("topic", range(TOPIC_COUNT))
@@ -173,51 +128,6 @@ def test_what_comes_live_stays_in_one_recommender(topic_opened: Bundle) -> None:
     assert other.catalogue.get("fresh") is None
 
 
-def test_a_newcomer_is_encoded_as_the_bundle_has_it(topic_opened: Bundle, topic_world: TopicWorld) -> None:
-    content, kept = topic_opened.content, topic_opened.items_content
-    assert content is not None
-    assert kept is not None
-    assert kept.newcomers.vocabulary.ids() == tuple(sorted(topic_world.newcomers))
-    ids = [item_id for item_id in kept.newcomers.vocabulary.ids() if item_id != "new bare"]
-    wanted = kept.newcomers.vectors[kept.newcomers.vocabulary.indices_of(ids)]
-    np.testing.assert_allclose(content.encode(topic_world.contents(ids)), wanted, atol=1e-4)
-    bare = kept.newcomers.vectors[kept.newcomers.vocabulary.index_of("new bare")]
-    assert not bare.any()
-    assert not content.has_content(ItemContent(topic_world.metadata["new bare"]))
-
-
-def test_a_content_version_names_the_network(topic_bundle: Path) -> None:
-    one, other = Bundle.open(topic_bundle).items_content, Bundle.open(topic_bundle).items_content
-    assert one is not None
-    assert other is not None
-    assert one.version == other.version != replace(one, network=one.network + b" ").version
-
-
-def test_a_bundle_without_content_says_so(opened: Bundle) -> None:
-    assert opened.content is None
-    assert opened.items_content is None
-    assert opened.manifest.content is None
-
-
-@pytest.mark.parametrize("name", NEW_FILES)
-def test_a_damaged_or_missing_file_is_named(topic_bundle: Path, tmp_path: Path, name: str) -> None:
-    copy = tmp_path / "copy"
-    shutil.copytree(topic_bundle, copy)
-    content = bytearray((copy / name).read_bytes())
-    content[len(content) // 2] ^= 1
-    (copy / name).write_bytes(content)
-    with pytest.raises(BundleError, match=rf"{name} is damaged"):
-        Bundle.open(copy)
-    (copy / name).unlink()
-    with pytest.raises(BundleError, match=rf"{name} is missing"):
-        Bundle.open(copy)
-
-
-def test_all_new_files_are_damaged_above(topic_opened: Bundle, opened: Bundle) -> None:
-    new = topic_opened.manifest.files.keys() - opened.manifest.files.keys()
-    assert {name for name in new if not name.endswith((".png", ".html", ".md"))} == set(NEW_FILES)
-
-
 def changed(**sections: object) -> TrainingConfig:
     return TrainingConfig.model_validate(TINY_TOPICS | sections)
 
@@ -233,6 +143,17 @@ def test_content_needs_something_to_read() -> None:
     items = pl.DataFrame({"item_id": world.known, "maker": "nobody"}).lazy()
     dataset = Dataset("mute", {"all": world.events.lazy()}, items)
     with pytest.raises(ConfigError, match=r"content\.fields: no item of mute has any of them; name others"):
+        Pipeline(Preparation.of(dataset, changed()), changed(), print).train()
+
+
+@pytest.mark.parametrize("item_id", ["item 03", "new 02"])
+def test_a_damaged_picture_is_named_before_any_source_is_trained(
+    item_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = topics(("words", "picture"), users=20).dataset(tmp_path)
+    (tmp_path / f"{item_id}.png").write_bytes(b"no picture")
+    monkeypatch.setattr(Pipeline, "_lesson", None)
+    with pytest.raises(DataError, match=rf"^{item_id}\.png: the image is in no known format; give one of JPEG"):
         Pipeline(Preparation.of(dataset, changed()), changed(), print).train()
 
 
@@ -283,3 +204,14 @@ def test_the_report_knows_newcomers(
     assert "reads categories, text, image" in page
     titles = {topic_world.metadata[item_id]["title"] for item_id in topic_world.newcomers[:12]}
     assert any(title in page for title in titles)
+
+
+def test_known_items_without_content_have_no_place_among_what_is_liked(tmp_path: Path) -> None:
+    world = topics(users=30, per_topic=8)
+    bare = {item_id: {"maker": "nobody"} for item_id in world.known[:3]}
+    dataset = replace(world, metadata=world.metadata | bare).dataset(tmp_path)
+    learned = Pipeline(Preparation.of(dataset, changed()), changed(), print).learn()
+    assert learned.content is not None
+    source = ContentSource("content", learned.content.vectors)
+    assert source.knows(np.arange(24)).tolist() == [False] * 3 + [True] * 21
+    assert not source.vectors_of(np.arange(3)).any()
