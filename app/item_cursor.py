@@ -7,7 +7,7 @@ import binascii
 import json
 from dataclasses import dataclass
 
-from app.live_items import Place
+from app.place_order import Place
 from engine.errors import QueryError
 
 BEFORE_ALL: Place = (-1.0, "")

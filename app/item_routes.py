@@ -27,6 +27,7 @@ UNKNOWN: Responses = {404: {"description": "Nobody knows the item", **PROBLEM}}
 WRITES: Responses = {
     409: {"description": "The bundle has no content network, or others changed the item all the time", **PROBLEM},
     413: {"description": "The body is too large", **PROBLEM},
+    507: {"description": "The store holds as many items, or as much media, as it may", **PROBLEM},
     503: {"description": "The change could not be stored; send it again", **PROBLEM},
     **MALFORMED,
 }
@@ -158,7 +159,7 @@ async def patch_item(request: Request, serving: Service, item_id: ItemId) -> Res
 
 @item_router.delete("/items/{item_id:path}", responses={**WRITES, **UNKNOWN})
 async def delete_item(request: Request, serving: Service, item_id: ItemId) -> ItemDeletion:
-    """Take an item out of all answers. It stays in the histories of those who met it."""
+    """Take an item out of all answers. It stays in the histories of those who met it. Again, it answers the same."""
     check_encoding(request, "item_id")
     return await serving.items.writing.delete(item_id)
 

@@ -13,16 +13,20 @@ from redis.backoff import NoBackoff
 from app.item_document import ItemDocument
 from app.settings import Settings
 from app.store_connection import Arguments, StoreConnection, reported
-from engine.errors import UnsupportedError
+from engine.errors import FullError
 
 # One hash tag: a script may touch them all, on a cluster too.
-STATE, MEDIA, LOG, SEQ = (f"{{items}}:{name}" for name in ("state", "media", "log", "seq"))
+STATE, MEDIA, LOG, SEQ, DELETED, MEDIA_BYTES = (
+    f"{{items}}:{name}" for name in ("state", "media", "log", "seq", "deleted", "media_bytes")
+)
 LOG_LENGTH = 100_000
 AT_ONCE = 200
-"""How many items are read at once: each may have 40 KB."""
+"""How many items are fetched at once: each may have 40 KB."""
+LOT = 20
+"""How many are decoded and taken over at once: requests wait meanwhile."""
 WAIT_SECONDS = 1.0
 KEEP, NONE = b"=", b"-"
-DONE, CHANGED, FULL = range(3)
+DONE, CHANGED, ITEMS_FULL, DELETED_FULL, MEDIA_FULL = range(5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,25 +61,27 @@ class Draft:
 class ItemStore:
     """All keys share one hash tag, and each write is one script; raises StoreError if the store cannot be reached."""
 
-    def __init__(self, connection: StoreConnection, most: int) -> None:
+    def __init__(self, connection: StoreConnection) -> None:
         self._connection = connection
         # The client's own types tell neither bytes from str nor what a script may return.
         self._redis: Any = connection.redis
-        self._most = most
+        self._settings = connection.settings
         self._put = connection.script("head", "put")
         self._vector = connection.script("head", "vector")
+        self._forget = connection.script("forget")
 
     async def put(self, drafts: Sequence[Draft]) -> list[int] | None:
-        """Store items; return their seqs when they are on disk, None if one is not as it was expected to be."""
-        args: Arguments = [LOG_LENGTH, self._most]
+        """Store items; return their seqs when they are on disk, None if one is not as it was expected to be.
+
+        Raises FullError, with nothing stored, if there would be too many items or too much media.
+        """
+        args: Arguments = [LOG_LENGTH, self._settings.max_live_items, self._settings.max_media_bytes]
         for draft in drafts:
             args += draft.arguments()
-        [(outcome, detail)] = await self._connection.run(self._put, [([STATE, MEDIA, LOG, SEQ], args)])
-        if outcome == FULL:
-            raise UnsupportedError(
-                f"the store has {detail} added or changed items and takes {self._most} at most;"
-                " set LIVEREC_MAX_LIVE_ITEMS higher"
-            )
+        keys = [STATE, MEDIA, LOG, SEQ, DELETED, MEDIA_BYTES]
+        [(outcome, detail)] = await self._connection.run(self._put, [(keys, args)])
+        if outcome not in (DONE, CHANGED):
+            raise FullError(self._fullness(outcome, detail))
         return None if outcome == CHANGED else list(detail)
 
     async def put_vectors(self, documents: Sequence[ItemDocument]) -> None:
@@ -83,8 +89,22 @@ class ItemStore:
         commands = [([STATE], [each.item_id, str(each.seq), each.tail()]) for each in documents]
         await self._connection.run(self._vector, commands)
 
+    async def renew_deleted(self, item_ids: Sequence[str], now: float) -> None:
+        """Say that these items, if they are deleted, must still be remembered; `now` in unix seconds."""
+        for start in range(0, len(item_ids), AT_ONCE):
+            with reported():
+                scores = dict.fromkeys(item_ids[start : start + AT_ONCE], now)
+                await self._redis.zadd(DELETED, scores, xx=True)
+
+    async def forget_deleted(self, before: float) -> None:
+        """Forget the items that were deleted, and last renewed, before then (unix seconds)."""
+        while await self._connection.run(self._forget, [([STATE, DELETED], [before, AT_ONCE])]) == [AT_ONCE]:
+            pass
+
     async def read(self, item_ids: Sequence[str]) -> list[ItemDocument | None]:
-        """Return the items as they are, None for one that the store has never had."""
+        """Return the items as they are, None for one that the store does not know, or knows no more."""
+        if not item_ids:
+            return []
         with reported():
             found = await self._redis.hmget(STATE, list(item_ids))
         pairs = zip(item_ids, found, strict=True)
@@ -103,15 +123,33 @@ class ItemStore:
             return int(await self._redis.get(SEQ) or 0)
 
     async def scan(self) -> AsyncIterator[list[ItemDocument]]:
-        """Give all items; one that changes meanwhile may come twice, as it was and as it is."""
+        """Give all items in lots; one that changes meanwhile may come twice, as it was and as it is."""
         cursor = 0
         while True:
             with reported():
                 cursor, found = await self._redis.hscan(STATE, cursor, count=AT_ONCE)
-            if found:
-                yield [ItemDocument.decode(item_id.decode(), encoded) for item_id, encoded in found.items()]
+            pairs = list(found.items())
+            for start in range(0, len(pairs), LOT):
+                yield [ItemDocument.decode(each.decode(), encoded) for each, encoded in pairs[start : start + LOT]]
             if cursor == 0:
                 return
+
+    def _fullness(self, outcome: int, count: int) -> str:
+        settings = self._settings
+        if outcome == MEDIA_FULL:
+            return (
+                f"the store holds {count} bytes of images and sounds and takes {settings.max_media_bytes} at most;"
+                " delete some, send items without them, or set LIVEREC_MAX_MEDIA_BYTES higher"
+            )
+        if outcome == DELETED_FULL:
+            return (
+                f"the store must still remember {count} deleted items; set LIVEREC_DELETED_DAYS lower, or"
+                " LIVEREC_MAX_LIVE_ITEMS higher"
+            )
+        return (
+            f"the store has {count} added or changed items and takes {settings.max_live_items} at most; delete some, or"
+            " set LIVEREC_MAX_LIVE_ITEMS higher"
+        )
 
 
 class ChangeLog:

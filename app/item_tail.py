@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
 from app.item_document import ItemDocument
 from app.item_encoding import BATCH, ItemEncoding, Vector
-from app.item_store import AT_ONCE, ChangeLog, ItemStore
+from app.item_store import AT_ONCE, LOT, ChangeLog, ItemStore
 from app.live_items import LiveItems
 from app.metrics import Metrics
 from engine.errors import LiverecError, StoreError
@@ -18,6 +19,7 @@ from engine.item_content import ItemContent
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 1.0
 REACH_SECONDS = 5.0
+SECONDS_PER_DAY = 86_400.0
 logger = logging.getLogger("liverec")
 
 
@@ -28,17 +30,24 @@ class ItemTail:
     """
 
     def __init__(
-        self, store: ItemStore, log: ChangeLog, items: LiveItems, encoding: ItemEncoding, metrics: Metrics
+        self,
+        store: ItemStore,
+        log: ChangeLog,
+        items: LiveItems,
+        encoding: ItemEncoding,
+        metrics: Metrics,
+        deleted_days: float,
     ) -> None:
         self.applied = 0
         self.lag = 0
         self._last: str | None = None
-        self._was_away, self._is_over = False, False
+        self._was_away, self._is_over = False, asyncio.Event()
         self._store = store
         self._log = log
         self._items = items
         self._encoding = encoding
         self._metrics = metrics
+        self._deleted_days = deleted_days
         self._moved = asyncio.Condition()
         self._hurry, self._has_stale = asyncio.Event(), asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -48,15 +57,21 @@ class ItemTail:
         """Whether the catalogue is what `applied` says: all vectors are this bundle's, and the store was not away."""
         return not self._items.stale and not self._was_away
 
+    @property
+    def is_away(self) -> bool:
+        """Whether the store could not be reached when it was last asked for changes."""
+        return self._was_away
+
     async def start(self) -> None:
         """Load all items, then go on beside the requests."""
         await self._reload()
-        self._tasks = [asyncio.create_task(self._forever(each)) for each in (self._follow, self._refresh)]
+        steps = (self._follow, self._refresh, self._forget)
+        self._tasks = [asyncio.create_task(self._forever(each)) for each in steps]
 
     async def stop(self) -> None:
         """End what `start` began."""
         # Until Python 3.12, wait_for may swallow the cancellation, and the client library waits with it.
-        self._is_over = True
+        self._is_over.set()
         for task in self._tasks:
             task.cancel()
         for task in self._tasks:
@@ -82,7 +97,7 @@ class ItemTail:
 
     async def _forever(self, step: Callable[[], Awaitable[None]]) -> None:
         pause = FIRST_PAUSE
-        while not self._is_over:
+        while not self._is_over.is_set():
             try:
                 await step()
                 pause = FIRST_PAUSE
@@ -108,7 +123,8 @@ class ItemTail:
         if not (is_certain and is_whole):
             await self._reload()
         elif changes:
-            await self._apply(await self._read([item_id for _, item_id in changes]))
+            for lot in _lots(list(dict.fromkeys(item_id for _, item_id in changes))):
+                await self._apply(await self._read(lot))
             await self._move(*changes[-1])
         self._was_away = False
         self.lag = max(newest - self.applied, 0)
@@ -128,14 +144,15 @@ class ItemTail:
         async for documents in self._store.scan():
             await self._apply(documents)
             seen |= {each.item_id for each in documents}
-        self._items.keep_only(seen)
+        for lot in _lots(self._items.others(seen)):
+            await self._apply([_gone(item_id) for item_id in lot])
         await self._move(newest)
 
     async def _apply(self, documents: Sequence[ItemDocument]) -> None:
         self._items.apply(documents)
         if self._items.stale:
             self._has_stale.set()
-        # Requests may come in between.
+        # Requests come in between: they wait for a lot at most.
         await asyncio.sleep(0)
 
     async def _move(self, seq: int, item_id: str | None = None) -> None:
@@ -180,6 +197,23 @@ class ItemTail:
             found.append(None if isinstance(reading, LiverecError) else reading)
         return found
 
+    async def _forget(self) -> None:
+        """Let the store forget deleted items, but for those that the bundle would show again."""
+        now = time.time()
+        await self._store.renew_deleted(sorted(self._items.deleted), now)
+        await self._store.forget_deleted(now - self._deleted_days * SECONDS_PER_DAY)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._is_over.wait(), SECONDS_PER_DAY)
+
     async def _read(self, item_ids: Sequence[str]) -> list[ItemDocument]:
-        found = await self._store.read(list(dict.fromkeys(item_ids)))
-        return [each for each in found if each is not None]
+        """Return the items as they are; what the log has and the store has no more was deleted long ago."""
+        found = await self._store.read(item_ids)
+        return [each or _gone(item_id) for item_id, each in zip(item_ids, found, strict=True)]
+
+
+def _gone(item_id: str) -> ItemDocument:
+    return ItemDocument(item_id, is_deleted=True)
+
+
+def _lots(item_ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (item_ids[start : start + LOT] for start in range(0, len(item_ids), LOT))

@@ -68,10 +68,17 @@ class ItemWriting:
         return await self._receipt([item_id], [seq], "change")
 
     async def delete(self, item_id: str) -> ItemDeletion:
-        """Take an item out of all answers; raises NotFoundError if nobody knows it."""
-        seq = await self._change(item_id, _deleted)
+        """Take an item out of all answers, once or again; raises NotFoundError if nobody knows it."""
+        try:
+            seq = await self._change(item_id, _deleted)
+            self._metrics.items.labels("delete").inc()
+        except NotFoundError:
+            # Who repeats a deletion, because its answer was lost, gets that answer.
+            [document] = await self._store.read([item_id])
+            if document is None or not document.is_deleted:
+                raise
+            seq = document.seq
         await self._tail.reach(seq)
-        self._metrics.items.labels("delete").inc()
         return ItemDeletion(item_id=item_id, version=seq, model_version=self._model_version)
 
     async def _change(self, item_id: str, change: Change) -> int:

@@ -21,9 +21,9 @@ class Items:
         self, bundle: Bundle, recommender: Recommender, connection: StoreConnection, url: str, metrics: Metrics
     ) -> None:
         settings, version = connection.settings, bundle.model_version
-        store = ItemStore(connection, settings.max_live_items)
+        store = ItemStore(connection)
         encoding = ItemEncoding(bundle.content)
         live = LiveItems(recommender.catalogue, recommender.items, encoding.version)
-        self.tail = ItemTail(store, ChangeLog(url, settings), live, encoding, metrics)
+        self.tail = ItemTail(store, ChangeLog(url, settings), live, encoding, metrics, settings.deleted_days)
         self.writing = ItemWriting(store, self.tail, live, encoding, metrics, settings, version)
         self.reading = ItemReading(store, self.tail, live, version)

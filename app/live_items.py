@@ -3,33 +3,36 @@
 from __future__ import annotations
 
 import logging
-from bisect import bisect_right
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from app.item_document import ItemDocument
+from app.place_order import Place, PlaceOrder
 from engine.catalogue import Catalogue, CatalogueItem
 from engine.errors import QueryError
 from engine.items import ItemTable
 from engine.live_item import LiveItem
 
 logger = logging.getLogger("liverec")
-Place = tuple[float, str]
-"""added_at and item_id: the same in every worker, and no change of an item moves it."""
 
 
 class LiveItems:
-    """Puts documents into the catalogue; `stale` are those whose vector another content network computed."""
+    """Puts documents into the catalogue.
+
+    stale: items whose vector another content network computed. deleted: those of the bundle that the store says are
+    deleted, and must go on to say so.
+    """
 
     def __init__(self, catalogue: Catalogue, items: ItemTable, network: str | None) -> None:
         self.catalogue = catalogue
         self.stale: set[str] = set()
+        self.deleted: set[str] = set()
         self._items = items
         self._network = network
         self._seqs: dict[str, int] = {}
         self._places = _places(items)
         self._described = frozenset(self._places)
-        self._order: list[Place] | None = None
+        self._order = PlaceOrder(self._places.values())
 
     def apply(self, documents: Sequence[ItemDocument]) -> None:
         """Make the catalogue say what the documents say; of several of one item the last counts."""
@@ -38,27 +41,29 @@ class LiveItems:
         gone = newest.keys() - {each.item_id for each in here}
         self.catalogue.remove(sorted(gone))
         self._put(here)
-        self._seqs.update((item_id, each.seq) for item_id, each in newest.items())
         for item_id in gone:
-            self._places.pop(item_id, None)
-        self._places |= {
-            each.item_id: (each.added_at, each.item_id) for each in here if not self.is_trained(each.item_id)
-        }
-        self._order = None
-        self.stale -= gone
+            self._remove(item_id)
+        for each in here:
+            self._seqs[each.item_id] = each.seq
+            self.deleted.discard(each.item_id)
+            if not self.is_trained(each.item_id):
+                self._place(each.item_id, (each.added_at, each.item_id))
 
     def is_newest(self, document: ItemDocument) -> bool:
         """Return whether nothing newer of this item has been applied, and it is not about to be."""
         return self._seqs.get(document.item_id) == document.seq and not document.is_deleted
 
-    def keep_only(self, item_ids: Collection[str]) -> None:
-        """Remove the items that came neither with the bundle nor are among these."""
-        gone = self._places.keys() - set(item_ids) - self._described
-        self.apply([ItemDocument(item_id, is_deleted=True) for item_id in gone])
+    def others(self, item_ids: Collection[str]) -> list[str]:
+        """Return the items that came neither with the bundle nor are among these."""
+        return list(self._places.keys() - set(item_ids) - self._described)
 
     def is_trained(self, item_id: str) -> bool:
         """Return whether training has learned of the item; others may come with the bundle too, described only."""
         return 0 <= self._items.vocabulary.index_of(item_id) < len(self._items)
+
+    def version_of(self, item_id: str) -> int | None:
+        """Return the number of the newest change of an item that is applied here; None if it never changed."""
+        return self._seqs.get(item_id)
 
     def of_bundle(self, start: int, n: int) -> tuple[list[CatalogueItem], int | None]:
         """Return n items that were trained from an index on, and the index to go on from; None after the last."""
@@ -72,12 +77,25 @@ class LiveItems:
 
     def after(self, place: Place, n: int) -> tuple[list[CatalogueItem], Place | None]:
         """Return n items that were not trained, the oldest first, and where to go on; None at the end."""
-        if self._order is None:
-            self._order = sorted(self._places.values())
-        start = bisect_right(self._order, place)
-        places = self._order[start : start + n]
-        items = [item for _, item_id in places if (item := self.catalogue.get(item_id))]
-        return items, [place, *places][-1] if start + n < len(self._order) else None
+        places = self._order.after(place, n + 1)
+        items = [item for _, item_id in places[:n] if (item := self.catalogue.get(item_id))]
+        return items, [place, *places][n] if len(places) > n else None
+
+    def _place(self, item_id: str, place: Place) -> None:
+        before = self._places.get(item_id)
+        if before != place:
+            if before is not None:
+                self._order.discard(before)
+            self._order.add(place)
+            self._places[item_id] = place
+
+    def _remove(self, item_id: str) -> None:
+        self._seqs.pop(item_id, None)
+        self.stale.discard(item_id)
+        if self.is_trained(item_id) or item_id in self._described:
+            self.deleted.add(item_id)
+        if (place := self._places.pop(item_id, None)) is not None:
+            self._order.discard(place)
 
     def _put(self, documents: Sequence[ItemDocument]) -> None:
         items = [self._live(each) for each in documents]

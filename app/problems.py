@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from engine.errors import (
     ConflictError,
     DataError,
+    FullError,
     LiverecError,
     NotFoundError,
     QueryError,
@@ -33,6 +34,7 @@ STATUS: dict[type[LiverecError], HTTPStatus] = {
     NotFoundError: HTTPStatus.NOT_FOUND,
     ConflictError: HTTPStatus.CONFLICT,
     UnsupportedError: HTTPStatus.CONFLICT,
+    FullError: HTTPStatus.INSUFFICIENT_STORAGE,
     StoreError: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 

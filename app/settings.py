@@ -53,8 +53,12 @@ class Settings(BaseSettings):
     """Largest image file of an item."""
     max_audio_bytes: int = Field(default=4_194_304, ge=1_024)
     """Largest sound file of an item."""
+    max_media_bytes: int = Field(default=536_870_912, ge=0)
+    """Bytes of images and sounds that the store takes in all."""
     max_live_items: int = Field(default=1_000_000, ge=1)
-    """How many added, changed or deleted items the store takes; each worker holds them in memory."""
+    """How many added or changed items the store takes; each worker holds them in memory."""
+    deleted_days: float = Field(default=30.0, ge=2, allow_inf_nan=False)
+    """How long a deleted item is remembered after the last day on which a service ran whose bundle knows it."""
     exploration_share: float = Field(default=0.0, ge=0, le=1)
     """Share of the places of an answer that is given to items by chance. 0 switches exploration off."""
     novelty_boost: float = Field(default=0.0, ge=0, allow_inf_nan=False)

@@ -11,6 +11,7 @@ LiverecError
 ├── NotFoundError          a request names an item that nobody knows
 ├── ConflictError          an event_id came again with another rating, or an item changed under a request
 ├── UnsupportedError       the bundle lacks what a request needs
+├── FullError              the online store holds as much as it may
 └── StoreError             the online store is unreachable or refuses to work
 
 Every message names the value that is wrong and what to do about it.
@@ -66,6 +67,10 @@ class ConflictError(LiverecError):
 
 class UnsupportedError(LiverecError):
     """The bundle in service was trained without what a request needs."""
+
+
+class FullError(LiverecError):
+    """The online store holds as many items, or as many bytes of them, as the settings allow."""
 
 
 class StoreError(LiverecError):

@@ -67,7 +67,7 @@ def table_of(rows: Sequence[Row]) -> pl.DataFrame:
 async def _export(url: str, settings: Settings, folder: Path) -> list[Row]:
     connection = await StoreConnection.connect(url, settings)
     try:
-        store, rows = ItemStore(connection, settings.max_live_items), dict[str, Row]()
+        store, rows = ItemStore(connection), dict[str, Row]()
         async for documents in store.scan():
             here = [each for each in documents if not each.is_deleted]
             media = await store.media([each.item_id for each in here]) if here else []

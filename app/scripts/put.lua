@@ -1,36 +1,63 @@
 -- Store items and log that they changed: all of them or none.
--- KEYS: state, media, log, seq
--- ARGV: length of the log, most items; then for each item:
+-- KEYS: state, media, log, seq, deleted (by when that was last of use, unix seconds), number of bytes in media
+-- ARGV: length of the log, most items, most bytes of media; then for each item:
 --       item_id, the seq that it must have now ('' any, '0' unknown), added_at, deleted (true or false),
 --       the rest of its document, and image and audio: '=' as it was, '-' none, '+' and the bytes
--- Returns {0, {the seq of each}}; {1, item_id} where another seq stands; {2, number of items} if that is too many.
-local added, stood = 0, {}
-for at = 3, #ARGV, 7 do
+-- Returns {0, {the seq of each}}; {1, item_id} where another seq stands; what there would be too many of: {2, number of
+-- items}, {3, number of deleted ones}, {4, bytes of media}.
+local FIRST, PARTS = 4, 7
+local KINDS = {'image:', 'audio:'}
+local function growth(at, offset)
+  local given = ARGV[at + 4 + offset]
+  if given == '=' then
+    return 0
+  end
+  return #given - 1 - redis.call('HSTRLEN', KEYS[2], KINDS[offset] .. ARGV[at])
+end
+local unknown, shown, bytes, stood = 0, 0, 0, {}
+for at = FIRST, #ARGV, PARTS do
   local seq, added_at, deleted = head(redis.call('HGET', KEYS[1], ARGV[at]))
   if ARGV[at + 1] ~= '' and ARGV[at + 1] ~= (seq or '0') then
     return {1, ARGV[at]}
   end
-  added = added + (seq and 0 or 1)
+  unknown = unknown + (seq and 0 or 1)
+  shown = shown + (ARGV[at + 3] == 'false' and 1 or 0) - (deleted == 'false' and 1 or 0)
+  bytes = bytes + growth(at, 1) + growth(at, 2)
   -- An item that was deleted and comes again is a new one.
   stood[at] = deleted == 'false' and added_at or ARGV[at + 2]
 end
-local count = redis.call('HLEN', KEYS[1])
-if added > 0 and count + added > tonumber(ARGV[2]) then
-  return {2, count}
+local most, all, gone = tonumber(ARGV[2]), redis.call('HLEN', KEYS[1]), redis.call('ZCARD', KEYS[5])
+if shown > 0 and all - gone + shown > most then
+  return {2, all - gone}
 end
+-- What is deleted must be remembered for a while, but who adds and deletes without end must not fill the store with it.
+if shown > 0 and all + unknown > 2 * most then
+  return {3, gone}
+end
+local held = tonumber(redis.call('GET', KEYS[6]) or '0')
+if bytes > 0 and held + bytes > tonumber(ARGV[3]) then
+  return {4, held}
+end
+local now = redis.call('TIME')
 if redis.call('EXISTS', KEYS[4]) == 0 then
   -- In milliseconds: a store that was emptied never gives a number again, so nobody takes one change for another.
-  local now = redis.call('TIME')
   redis.call('SET', KEYS[4], now[1] .. string.format('%03d', math.floor(now[2] / 1000)))
 end
 local seqs = {}
-for at = 3, #ARGV, 7 do
+for at = FIRST, #ARGV, PARTS do
   local seq = string.format('%.0f', redis.call('INCR', KEYS[4]))
   redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[1], seq .. '-0', 'item_id', ARGV[at])
   local begin = '{"seq":' .. seq .. ',"added_at":' .. stood[at] .. ',"deleted":' .. ARGV[at + 3]
   redis.call('HSET', KEYS[1], ARGV[at], begin .. ARGV[at + 4])
-  for offset, kind in ipairs({'image:', 'audio:'}) do
+  if ARGV[at + 3] == 'true' then
+    redis.call('ZADD', KEYS[5], now[1], ARGV[at])
+  else
+    redis.call('ZREM', KEYS[5], ARGV[at])
+  end
+  for offset, kind in ipairs(KINDS) do
     local given = ARGV[at + 4 + offset]
+    -- Counted again here, for the same item may come twice.
+    redis.call('INCRBY', KEYS[6], string.format('%.0f', growth(at, offset)))
     if given == '-' then
       redis.call('HDEL', KEYS[2], kind .. ARGV[at])
     elseif given ~= '=' then

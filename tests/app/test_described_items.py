@@ -6,15 +6,18 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from live_world import CONTENT, ITEMS, content_of, live, live_recommender
+from redis import Redis
 
 from app.embedded_store import EmbeddedStore
-from app.item import ItemPatch
+from app.item import Item, ItemPatch
+from app.item_store import LOT
 from app.items import Items
 from app.metrics import Metrics
 from app.settings import Settings
@@ -100,13 +103,76 @@ def test_an_emptied_store_takes_away_none_of_them(tmp_path: Path) -> None:
     async def emptied(url: str) -> None:
         async with opened(url) as items:
             await items.writing.delete("described 0")
-            items.writing._items.keep_only([])
+            live = items.writing._items
+            assert live.others([]) == []
             assert (await items.reading.get("described 1")).item_id == "described 1"
             with pytest.raises(NotFoundError):
                 await items.reading.get("described 0")
 
     with EmbeddedStore(tmp_path) as store:
         asyncio.run(emptied(store.url))
+
+
+def test_what_a_bundle_knows_stays_deleted_and_all_else_is_forgotten(tmp_path: Path) -> None:
+    ids = ["described 0", "3", "came live"]
+
+    async def deleted(url: str) -> None:
+        async with opened(url) as items:
+            await items.writing.add([Item(item_id="came live", title="T")])
+            for item_id in ids:
+                await items.writing.delete(item_id)
+
+    async def later(url: str) -> None:
+        with Redis.from_url(url, decode_responses=True) as redis:
+            redis.zadd("{items}:deleted", dict.fromkeys(ids, 1.0))
+            async with opened(url) as items:
+                while redis.hexists("{items}:state", "came live"):
+                    await asyncio.sleep(0.01)
+                assert set(redis.hkeys("{items}:state")) == {"3", "described 0"}
+                assert redis.zrangebyscore("{items}:deleted", "-inf", time.time() - 60) == []
+                for item_id in ids:
+                    with pytest.raises(NotFoundError):
+                        await items.reading.get(item_id)
+
+    with EmbeddedStore(tmp_path) as store:
+        asyncio.run(deleted(store.url))
+        asyncio.run(asyncio.wait_for(later(store.url), 30))
+
+
+def test_what_the_store_has_forgotten_is_deleted_for_a_worker_that_was_long_away(tmp_path: Path) -> None:
+    async def forgotten(url: str) -> None:
+        async with opened(url) as items:
+            await items.writing.add([Item(item_id="came live", title="T")])
+            with Redis.from_url(url) as redis:
+                redis.hdel("{items}:state", "came live")
+                seq = redis.incr("{items}:seq")
+                redis.xadd("{items}:log", {"item_id": "came live"}, f"{seq}-0")
+            await items.tail.reach(seq)
+            with pytest.raises(NotFoundError):
+                await items.reading.get("came live")
+
+    with EmbeddedStore(tmp_path) as store:
+        asyncio.run(forgotten(store.url))
+
+
+def test_requests_come_in_between_while_many_items_are_taken(tmp_path: Path) -> None:
+    async def followed(url: str) -> list[int]:
+        async with opened(url) as one, opened(url) as other:
+            counts = [0]
+
+            async def count() -> None:
+                while counts[-1] < 200:
+                    counts.append(len(other.writing._items.others([])))
+                    await asyncio.sleep(0)
+
+            counting = asyncio.create_task(count())
+            await one.writing.add([Item(item_id=f"new {number}", title="T") for number in range(200)])
+            await counting
+            return counts
+
+    with EmbeddedStore(tmp_path) as store:
+        counts = asyncio.run(asyncio.wait_for(followed(store.url), 30))
+    assert max(after - before for before, after in pairwise(counts)) <= LOT
 
 
 def test_the_tail_ends_even_while_changes_come(tmp_path: Path) -> None:

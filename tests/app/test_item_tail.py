@@ -28,7 +28,7 @@ from app.store_connection import StoreConnection
 
 async def write(url: str, *documents: ItemDocument) -> None:
     connection = await StoreConnection.connect(url, Settings())
-    await ItemStore(connection, 100).put([Draft(each) for each in documents])
+    await ItemStore(connection).put([Draft(each) for each in documents])
     await connection.close()
 
 

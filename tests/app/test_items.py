@@ -110,6 +110,15 @@ def test_a_deleted_item_is_gone_and_may_come_again(pair) -> None:
     assert item["item_id"] in answered(other, user_id)
 
 
+def test_a_deletion_that_comes_again_gets_the_same_answer(pair) -> None:
+    item = new(20)
+    post(pair[0], item)
+    first = pair[0].http.delete(path(item["item_id"]))
+    again = pair[1].http.delete(path(item["item_id"]))
+    assert (again.status_code, again.json()) == (200, first.json())
+    check(pair[1].http.get(path(item["item_id"])), 404)
+
+
 def test_an_item_of_the_bundle_can_be_deleted(pair) -> None:
     one, other = pair
     user_id = admirer(one, 22)

@@ -237,6 +237,23 @@ def test_more_items_than_the_store_takes(start, tmp_path: Path) -> None:
         assert service.http.post("/items", json=two).status_code == 200
         assert service.http.post("/items", json=two).status_code == 200
         others = json.loads(json.dumps(two).replace('"a"', '"c"').replace('"b"', '"d"'))
-        check(service.http.post("/items", json=others), 409, "LIVEREC_MAX_LIVE_ITEMS", "3")
+        check(service.http.post("/items", json=others), 507, "LIVEREC_MAX_LIVE_ITEMS", "3")
         check(service.http.get("/items/c"), 404)
+        service.http.delete("/items/a").raise_for_status()
+        assert service.http.post("/items", json=others).status_code == 200
+        service.stop()
+
+
+def test_more_media_than_the_store_takes(start, tmp_path: Path) -> None:
+    with EmbeddedStore(tmp_path) as store:
+        service = start(redis_url=store.url, content="1", LIVEREC_MAX_MEDIA_BYTES="1500")
+        one, other = ({"item_id": letter, "image": text(picture(side=64))} for letter in "ab")
+        assert service.http.post("/items", json=one).status_code == 200
+        check(service.http.post("/items", json=other), 507, "LIVEREC_MAX_MEDIA_BYTES", "1500")
+        assert service.http.post("/items", json={**other, "image": None, "title": "Text"}).status_code == 200
+        check(service.http.put("/items/b/image", content=picture(side=64), headers=PNG), 507, "1500")
+        rating = {"user_id": "u", "item_id": "item 1", "rating": 5}
+        assert service.http.post("/rate", json=rating).status_code == 200
+        service.http.delete("/items/a").raise_for_status()
+        assert service.http.put("/items/b/image", content=picture(side=64), headers=PNG).status_code == 200
         service.stop()

@@ -52,7 +52,7 @@ def url(tmp_path: Path):
             Draft(ItemDocument("item 3", metadata=TRAINED, is_hidden=True)),
             Draft(ItemDocument("gone", is_deleted=True)),
         ]
-        await ItemStore(connection, 100).put(drafts)
+        await ItemStore(connection).put(drafts)
         await connection.close()
 
     with EmbeddedStore(tmp_path) as store:
