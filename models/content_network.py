@@ -115,27 +115,19 @@ class StatisticsPart(ContentPart):
 
 
 class DeepPart(ContentPart):
-    """What a deep network says [B,F], less what it says of all items, by the usual length of that."""
+    """What a deep network says [B,F], by the usual length of that."""
 
-    centre: Tensor
     typical: Tensor
 
     def __init__(self, network: nn.Module, features: int, width: int) -> None:
         super().__init__(features, width)
         self.network = network
-        self.register_buffer("centre", torch.zeros(features))
         self.register_buffer("typical", torch.ones(()))
-
-    def scale(self, said: Tensor) -> None:
-        """Take mean and usual length from what the network says of many items [N,F]."""
-        self.centre.copy_(said.mean(dim=0))
-        said = said - self.centre
-        self.typical.copy_(said.square().sum(dim=1).mean().sqrt().clamp(min=SMALLEST))
 
     def features(self, x: Tensor) -> Tensor:
         """Return [B,F]."""
         said: Tensor = self.network(x)
-        return (said - self.centre) / self.typical
+        return said / self.typical
 
 
 class ContentNetwork(nn.Module):

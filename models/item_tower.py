@@ -2,8 +2,7 @@
 
     input = a + A c;   output = b + B c
 
-Both maps are regressions on what the network has learned of items that it met ("attribute-to-feature mapping", Gantner
-et al., "Learning Attribute-to-Feature Mappings for Cold-Start Recommendations", 2010).
+Both maps come from what the network has learned of items that it met (training/tower_training.py).
 """
 
 from __future__ import annotations

@@ -15,10 +15,9 @@ from engine.errors import ConfigError
 from engine.vocabulary import Vocabulary
 from models import UserEncoder
 from models.hybrid_encoder import HybridEncoder
-from models.item_tower import ItemTower
 from training.collaborative_space import CollaborativeSpace
 from training.config import TrainingConfig
-from training.content_training import ContentTraining, TrainedContent, fit_tower, tensors
+from training.content_training import ContentTraining, TrainedContent, tensors
 from training.export import export_content, export_tower
 from training.feature_learning import learn_features
 from training.fit import Stage
@@ -26,6 +25,7 @@ from training.interactions import Interactions
 from training.preparation import Preparation
 from training.sentence_export import export_sentence_model
 from training.torch_stages import to_numpy
+from training.tower_training import TowerTraining
 
 Say = Callable[[str], None]
 Encoders = Mapping[str, UserEncoder]
@@ -33,18 +33,11 @@ Encoders = Mapping[str, UserEncoder]
 
 @dataclass(frozen=True, slots=True)
 class LearnedContent:
-    """A trained content network, how much each item [N] counts where a tower is fitted, and what it says of newcomers,
-    zeros of one without content."""
+    """A trained content network, what fits towers to it, and what it says of newcomers (zeros without content)."""
 
     trained: TrainedContent
-    weights: Tensor
+    towers: TowerTraining
     newcomers: Newcomers
-
-    def tower(self, network: UserEncoder) -> ItemTower:
-        """Return the tower that leads to the vectors of a source's network as it stands."""
-        with torch.no_grad():
-            inputs, outputs = network.input_vectors()[:-1].cpu(), network.item_vectors().cpu()
-        return fit_tower(self.trained.honest, inputs, outputs, self.weights)
 
     @property
     def vectors(self) -> npt.NDArray[np.float32]:
@@ -54,7 +47,7 @@ class LearnedContent:
     @torch.no_grad()
     def unmet(self, network: UserEncoder) -> tuple[Tensor, Tensor]:
         """Return the vectors [N,D] and [N,E] that the items would have for a network if nobody had met them."""
-        inputs, outputs = self.tower(network)(self.trained.honest)
+        inputs, outputs = self.towers.run(network)(self.trained.honest)
         return inputs, outputs
 
     def hybrid(self, network: UserEncoder, dropout: float) -> HybridEncoder:
@@ -72,7 +65,7 @@ class LearnedContent:
             features.spec,
             export_content(network, sizes, dtypes),
             self.vectors,
-            {name: export_tower(self.tower(encoder)) for name, encoder in encoders.items()},
+            {name: export_tower(self.towers.run(encoder)) for name, encoder in encoders.items()},
             self.newcomers,
             features.tokenizer,
             export_sentence_model(sentence) if features.spec.sentence is not None and sentence is not None else None,
@@ -107,7 +100,9 @@ class ContentPipeline:
         training = ContentTraining(config, self._make_stage, self._say)
         weights = (1.0 + torch.from_numpy(interactions.popularity)) ** config.tower_power
         trained = training.run(features, items, space)
-        return LearnedContent(trained, weights, self._newcomers(trained))
+        window, device = self._preparation.window, self._config.device
+        towers = TowerTraining(trained.honest, weights, space, interactions, window, device)
+        return LearnedContent(trained, towers, self._newcomers(trained))
 
     def _newcomers(self, trained: TrainedContent) -> Newcomers:
         # Made before the sources are trained, for what is wrong with their files.

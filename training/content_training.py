@@ -24,13 +24,12 @@ from models.content_network import (
     StatisticsPart,
     array_of,
 )
-from models.item_tower import ItemTower
 from models.picture_network import PictureNetwork
 from models.picture_statistics import PictureStatistics
 from training.collaborative_space import CollaborativeSpace
 from training.content_config import TEXTS, ContentConfig
 from training.curve import CurvePoint
-from training.deep_content import DeepContent, said_of
+from training.deep_content import DeepContent
 from training.fit import Stage
 from training.item_contents import MEDIA
 from training.rehearsal import Choice, Rehearsal
@@ -38,7 +37,6 @@ from training.ridge import Ridge, left_out
 
 PICTURES = ("image", "audio")
 LOT = 512
-TOWER_PENALTY = 1e-3
 SMALLEST = 1e-6
 Say = Callable[[str], None]
 Arrays = Mapping[str, Tensor]
@@ -161,10 +159,8 @@ class ContentTraining:
                 continue
             read = trainer.run(name, make, arrays[array], present[array])
             part = DeepPart(read.network, output, self._config.width)
-            part.scale(said_of(read.network, arrays[array], present[array].nonzero()[:, 0]))
-            # What fold networks say is of another length; each kind is brought to its own usual one.
-            typical = read.honest[present[array]].square().sum(dim=1).mean().sqrt().clamp(min=SMALLEST)
-            parts[name], honest[name] = part, read.honest / typical
+            part.typical.copy_(read.honest[present[array]].square().sum(dim=1).mean().sqrt().clamp(min=SMALLEST))
+            parts[name], honest[name] = part, read.honest / part.typical
             curve += read.curve
         return parts, honest, curve
 
@@ -179,27 +175,6 @@ class ContentTraining:
                 channels = sizes[name][0]
                 made[f"{name}.deep"] = functools.partial(PictureNetwork, channels, output, **config.picture_network)
         return made
-
-
-def fit_tower(honest: Tensor, inputs: Tensor, outputs: Tensor, weights: Tensor) -> ItemTower:
-    """Return the tower that leads from honest content vectors [N,V] to the vectors [N,D] and [N,E] of a network.
-
-    An item counts by its weight [N].
-    """
-    tower = ItemTower(honest.shape[1], inputs.shape[1], outputs.shape[1])
-    shares = (weights / weights.sum()).double()
-    for layer, targets in ((tower.inputs, inputs.double()), (tower.outputs, outputs.double())):
-        centre, mean = shares @ honest.double(), shares @ targets
-        rows = honest.double() - centre
-        squares = (rows * shares[:, None]).T @ rows
-        penalty = TOWER_PENALTY * squares.trace() / len(squares) + SMALLEST / len(honest)
-        solved = torch.linalg.solve(
-            squares + penalty * torch.eye(len(squares)), (rows * shares[:, None]).T @ (targets - mean)
-        )
-        with torch.no_grad():
-            layer.weight.copy_(solved.T)
-            layer.bias.copy_(mean - centre @ solved)
-    return tower.eval()
 
 
 def tensors(features: ContentFeatures, items: Sequence[ItemContent]) -> dict[str, Tensor]:

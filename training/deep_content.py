@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.network_committee import NetworkCommittee
 from training.collaborative_space import CollaborativeSpace
 from training.content_config import ContentConfig
 from training.curve import CurvePoint
@@ -25,9 +26,9 @@ RANKING = "NDCG@10"
 
 @dataclass(frozen=True, slots=True)
 class ReadContent:
-    """A network that read all items, and what networks that had not met an item say of it [N,V+1] (zeros if absent)."""
+    """Networks that read all items, and what the one that had not met an item says of it [N,V+1] (zeros if absent)."""
 
-    network: nn.Module
+    network: NetworkCommittee
     honest: Tensor
     curve: list[CurvePoint]
 
@@ -52,21 +53,27 @@ class DeepContent:
         return min(int(present[act.taught].sum()) for act in self._rehearsal.acts) > 1
 
     def run(self, name: str, make: Callable[[], nn.Module], array: Tensor, present: Tensor) -> ReadContent:
-        """Train without the items of each act, validating on them; then on all for as many epochs as that took."""
-        honest = torch.zeros(len(array), self._space.users.shape[1] + 1)
-        epochs, curve = [], list[CurvePoint]()
+        """Train one network for each act, without its items and validating on them; together they are the committee."""
+        networks, turns, centres, curve = [], [], [], list[CurvePoint]()
         for number, act in enumerate(self._rehearsal.acts, start=1):
             taught, held_out = act.taught[present[act.taught]], act.held_out[present[act.held_out]]
             validate = functools.partial(self._judged, act, array, held_out)
             trained = self._train(f"{name}, act {number}", make, array, taught, act.space, validate)
+            networks.append(trained.network.eval())
+            turns.append(self._turn(act))
             # Two networks differ in what they say of everything; only how items differ for them can be compared.
-            everything = self._moved(act, said_of(trained.network, array, taught)).mean(dim=0)
-            honest[held_out] = self._moved(act, said_of(trained.network, array, held_out)) - everything
-            epochs.append(trained.epochs)
+            centres.append((said_of(networks[-1], array, taught) @ turns[-1].T).mean(dim=0))
             curve += trained.curve
-        taken = round(sum(epochs) / len(epochs))
-        trained = self._train(name, make, array, present.nonzero()[:, 0], self._space, None, taken)
-        return ReadContent(trained.network.eval(), honest, curve + trained.curve)
+        committee = NetworkCommittee(networks, torch.stack(turns), torch.stack(centres)).eval()
+        return ReadContent(committee, self._honest(committee, array, present), curve)
+
+    @torch.no_grad()
+    def _honest(self, committee: NetworkCommittee, array: Tensor, present: Tensor) -> Tensor:
+        honest = torch.zeros(len(array), self._space.users.shape[1] + 1)
+        for number, act in enumerate(self._rehearsal.acts):
+            held_out = act.held_out[present[act.held_out]]
+            honest[held_out] = said_of(functools.partial(committee.member, number), array, held_out)
+        return honest
 
     def _train(
         self,
@@ -75,23 +82,27 @@ class DeepContent:
         array: Tensor,
         items: Tensor,
         space: CollaborativeSpace,
-        validate: Callable[[nn.Module], dict[str, float]] | None,
-        epochs: int | None = None,
+        validate: Callable[[nn.Module], dict[str, float]],
     ) -> TrainedStage[nn.Module]:
         config, stage = self._config, self._make_stage(name)
         network = make()
         steps = -(-len(items) // config.items_per_batch)
         optimiser = AveragedOptimiser(network, config, steps * config.epochs)
         epoch = functools.partial(self._epoch, network, optimiser, array, items, space)
-        return fit(stage, config, epochs or config.epochs, optimiser, epoch, validate)
+        return fit(stage, config, config.epochs, optimiser, epoch, validate)
 
     def _judged(self, act: Act, array: Tensor, held_out: Tensor, network: nn.Module) -> dict[str, float]:
-        return {RANKING: self._rehearsal.judge(act, said_of(network, array, held_out), held_out)}
+        return {RANKING: self._rehearsal.judge(act, said_of(network.eval(), array, held_out), held_out)}
 
-    def _moved(self, act: Act, said: Tensor) -> Tensor:
-        """Return vectors [B,V+1] of an act in the space of all events: the same scores, as nearly as can be."""
-        turned = torch.linalg.lstsq(self._space.users.double(), act.space.users.double()).solution.float()
-        return torch.cat((said[:, :-1] @ turned.T, said[:, -1:]), dim=1)
+    def _turn(self, act: Act) -> Tensor:
+        """Return what leads vectors and bias [V+1] of an act to the space of all events [V+1,V+1]: the same scores, as
+        nearly as can be.
+        """
+        # The dimensions of users [U,V] are orthogonal, each of length sqrt(U).
+        turned = self._space.users.T @ act.space.users / len(act.space.users)
+        turn = torch.eye(len(turned) + 1)
+        turn[:-1, :-1] = turned
+        return turn
 
     def _epoch(
         self,
@@ -133,7 +144,6 @@ def varied(batch: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def said_of(network: nn.Module, array: Tensor, items: Tensor) -> Tensor:
-    """Return what the network says of some items [B,F]."""
-    network.eval()
+def said_of(network: Callable[[Tensor], Tensor], array: Tensor, items: Tensor) -> Tensor:
+    """Return what a network that is not learning says of some items [B,F]."""
     return torch.cat([network(array[part]) for part in torch.split(items, LARGE_BATCH)])

@@ -17,6 +17,7 @@ from models.content_network import (
     StatisticsPart,
 )
 from models.item_tower import ItemTower
+from models.network_committee import NetworkCommittee
 from models.picture_network import PictureNetwork
 from models.picture_statistics import FIELDS, LAYOUT, LEVELS, PictureStatistics
 from models.text_networks import TextCNN, TextGRU
@@ -260,3 +261,18 @@ def test_the_exported_tower_says_the_same() -> None:
     exported = Network(export_tower(tower), "tower")
     for found, wanted in zip(exported.run_all(content_vectors=content.numpy()), tower(content), strict=True):
         torch.testing.assert_close(torch.from_numpy(found), wanted.detach(), atol=1e-5, rtol=1e-5)
+
+
+def test_a_committee_says_the_mean_of_what_its_members_say_in_one_space() -> None:
+    members = [torch.nn.Linear(3, 2, bias=False) for _ in range(2)]
+    turns, centres = (
+        torch.stack((torch.eye(2), torch.tensor([[0.0, 1.0], [-1.0, 0.0]]))),
+        torch.tensor([[1.0, 2], [3, 4]]),
+    )
+    committee = NetworkCommittee(members, turns, centres)
+    x = torch.randn(5, 3)
+    first = members[0](x) - torch.tensor([1.0, 2.0])
+    said = members[1](x)
+    second = torch.stack((said[:, 1], -said[:, 0]), dim=1) - torch.tensor([3.0, 4.0])
+    torch.testing.assert_close(committee.member(1, x), second)
+    torch.testing.assert_close(committee(x), (first + second) / 2)

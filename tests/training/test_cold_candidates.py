@@ -150,7 +150,7 @@ def ranked(topic_preparation: Preparation) -> Recommender:
         measured.window,
         measured.sources,
         ranker=measured._ranker,
-        towers={name: TorchTower(learned.content.tower(each)) for name, each in learned.encoders.items()},
+        towers={name: TorchTower(learned.content.towers.run(each)) for name, each in learned.encoders.items()},
         content_vectors=learned.content.vectors,
     )
     recommender.catalogue.put(learned.content.newcomers.live_items(0.0))

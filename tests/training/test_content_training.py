@@ -17,7 +17,7 @@ from engine.vocabulary import Vocabulary
 from engine.window import HistoryWindow
 from training.collaborative_space import CollaborativeSpace
 from training.content_config import ContentConfig
-from training.content_training import ContentTraining, TrainedContent, fit_tower
+from training.content_training import ContentTraining, TrainedContent
 from training.feature_learning import learn_features
 from training.fit import Stage
 from training.interactions import Interactions
@@ -176,7 +176,7 @@ def test_the_networks_learn() -> None:
         losses: dict[str, list[float]] = {}
         for point in way(name).trained.curve:
             losses.setdefault(point.stage, []).append(point.loss)
-        assert len(losses) == 2 + 1
+        assert len(losses) == 2
         assert all(len(each) == 1 or each[-1] < each[0] for each in losses.values())
 
 
@@ -236,22 +236,6 @@ def test_items_beyond_those_that_are_solved_for_are_read_all_the_same() -> None:
     others = torch.tensor(np.setdiff1d(np.arange(len(found.world.known)), popular.numpy()))
     torch.testing.assert_close(found.trained.honest[others], found.trained.vectors[others])
     assert ((found.trained.honest - found.trained.vectors)[popular].norm(dim=1) > 1e-3).all()
-
-
-def test_a_tower_leads_to_a_network_that_content_explains() -> None:
-    honest = torch.randn(200, WIDTH, generator=torch.Generator().manual_seed(0))
-    inputs, outputs = honest @ torch.randn(WIDTH, 4) + 2.0, honest @ torch.randn(WIDTH, 5) - 1.0
-    tower = fit_tower(honest, inputs, outputs, torch.rand(200) + 0.1)
-    for found, wanted in zip(tower(honest), (inputs, outputs), strict=True):
-        torch.testing.assert_close(found, wanted, atol=0.05, rtol=0.05)
-
-
-def test_a_tower_follows_the_items_that_count() -> None:
-    honest = torch.zeros(10, WIDTH)
-    targets = torch.cat((torch.ones(2, 3), torch.zeros(8, 3)))
-    weights = torch.tensor([9.0] * 2 + [0.25] * 8)
-    inputs, _ = fit_tower(honest, targets, targets, weights)(torch.zeros(1, WIDTH))
-    torch.testing.assert_close(inputs, torch.full((1, 3), 0.9), atol=1e-4, rtol=1e-4)
 
 
 def test_noise_is_no_topic() -> None:
