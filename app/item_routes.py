@@ -27,6 +27,7 @@ UNKNOWN: Responses = {404: {"description": "Nobody knows the item", **PROBLEM}}
 WRITES: Responses = {
     409: {"description": "The bundle has no content network, or others changed the item all the time", **PROBLEM},
     413: {"description": "The body is too large", **PROBLEM},
+    429: {"description": "This worker has as many requests, or as large ones, as it may; try again", **PROBLEM},
     507: {"description": "The store holds as many items, or as much media, as it may", **PROBLEM},
     503: {"description": "The change could not be stored; send it again", **PROBLEM},
     **MALFORMED,

@@ -52,6 +52,11 @@ class RequestId:
             await answer(scope, receive, send_with_id)
 
 
+def is_of_items(path: str) -> bool:
+    """Return whether it is a path of the items, whose bodies may be large."""
+    return path == "/items" or path.startswith("/items/")
+
+
 @dataclass(frozen=True, slots=True)
 class BodySizes:
     """How many bytes the bodies may have."""
@@ -63,7 +68,7 @@ class BodySizes:
 
     def most(self, method: str, path: str) -> int:
         """Return the limit of one request."""
-        if path != "/items" and not path.startswith("/items/"):
+        if not is_of_items(path):
             return self.others
         if method != "PUT":
             return self.items

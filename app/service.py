@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
 from app.admission import Admission
+from app.body_budget import BodyBudget
 from app.item_routes import item_router
 from app.middleware import BodyLimit, BodySizes, RequestId
 from app.parent import end_with_parent
@@ -47,6 +48,7 @@ def create_app(settings: Settings | None = None, proven: Proven | None = None) -
     app.include_router(item_router)
     install_problems(app)
     app.add_middleware(BodyLimit, sizes=_body_sizes(chosen))
+    app.add_middleware(BodyBudget, most=chosen.max_bodies_bytes)
     app.add_middleware(Admission, most=chosen.max_concurrency)
     app.add_middleware(RequestId)
     return app

@@ -49,7 +49,9 @@ class Settings(BaseSettings):
     """Largest request body, of items apart."""
     max_item_body_bytes: int = Field(default=16_777_216, ge=1_024)
     """Largest body of POST and PATCH /items."""
-    max_image_bytes: int = Field(default=8_388_608, ge=1_024)
+    max_bodies_bytes: int = Field(default=134_217_728, ge=1_024)
+    """Bytes of the bodies of items that a worker holds at once; others get 429 at once."""
+    max_image_bytes: int = Field(default=4_194_304, ge=1_024)
     """Largest image file of an item."""
     max_audio_bytes: int = Field(default=4_194_304, ge=1_024)
     """Largest sound file of an item."""

@@ -1,0 +1,35 @@
+"""Large bodies of items at once: what does not fit is turned away, ratings and what comes later are not."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+from problem_document import check
+
+from app.embedded_store import EmbeddedStore
+
+ITEM = b'{"item_id": "a", "description": "' + b"x" * 1_500 + b'"}'
+BEGIN = b"POST /items HTTP/1.1\r\nHost: here\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+
+
+def test_bodies_under_way_share_a_budget(start, tmp_path: Path) -> None:
+    with EmbeddedStore(tmp_path) as store:
+        service = start(redis_url=store.url, content="1", LIVEREC_MAX_BODIES_BYTES="2000")
+        with socket.create_connection(("127.0.0.1", service.port), timeout=10) as slow:
+            slow.sendall(BEGIN % len(ITEM) + ITEM[:1_000])
+            refused = service.http.post("/items", content=ITEM)
+            while refused.status_code == 200:
+                # The service has not read of the slow one yet.
+                refused = service.http.post("/items", content=ITEM)
+            check(refused, 429, "LIVEREC_MAX_BODIES_BYTES", "2000")
+            assert refused.headers["retry-after"] == "1"
+            rating = {"user_id": "u" * 100, "item_id": "item 1", "rating": 5}
+            assert service.http.post("/rate", json=[rating] * 20).status_code == 200
+            slow.sendall(ITEM[1_000:])
+            answer = b"".join(iter(lambda: slow.recv(65_536), b""))
+            assert answer.startswith(b"HTTP/1.1 200")
+        for _ in range(3):
+            assert service.http.post("/items", content=ITEM).status_code == 200
+            assert service.http.post("/items", content=ITEM + b" " * 3_000).status_code == 200
+        service.stop()
