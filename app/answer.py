@@ -15,6 +15,8 @@ from engine.recommender import Recommendation
 class AnswerItem(BaseModel):
     """One recommended item."""
 
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
     item_id: str
     rank: int
     """From 1."""
@@ -33,6 +35,7 @@ class Answer(BaseModel):
     """A list of recommendations, best first."""
 
     model_config = ConfigDict(
+        use_attribute_docstrings=True,
         json_schema_extra={
             "examples": [
                 {
@@ -56,7 +59,7 @@ class Answer(BaseModel):
                     ],
                 }
             ]
-        }
+        },
     )
 
     user_id: str

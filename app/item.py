@@ -104,15 +104,22 @@ class ItemPatch(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         frozen=True,
+        use_attribute_docstrings=True,
         json_schema_extra={"examples": [{"title": "Heat (1995)", "metadata": {"studio": None}}, {"is_hidden": True}]},
     )
 
     title: Title | None = None
+    """What people call it."""
     description: Description | None = None
+    """Only GET /items/{item_id} gives it again."""
     categories: Values | None = None
+    """Its kinds, such as genres."""
     tags: Values | None = None
+    """Further words for it."""
     year: Annotated[int, Field(strict=True, ge=-10_000, le=10_000)] | None = None
+    """When it came out."""
     price: Annotated[float, Field(strict=True, ge=0, le=1e12, allow_inf_nan=False)] | None = None
+    """In any one currency."""
     is_hidden: StrictBool | None = False
     """A hidden item is in no answer, but counts in histories."""
     image: Base64 | None = None
@@ -163,6 +170,7 @@ class Item(ItemPatch):
     )
 
     item_id: ExternalId
+    """1 to 256 bytes of UTF-8; an integer counts as its digits."""
 
     @property
     def flat(self) -> dict[str, Any]:

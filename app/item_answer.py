@@ -25,6 +25,8 @@ def ranked_by(item: CatalogueItem) -> RankedBy:
 class StoredItem(BaseModel):
     """An item as it was accepted."""
 
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
     item_id: str
     ranked_by: RankedBy
     """What places it: its content, what training learned of it, or nothing but popularity."""
@@ -36,6 +38,7 @@ class ItemReceipt(BaseModel):
     """All of the items are on disk, and in this worker's answers from now on."""
 
     model_config = ConfigDict(
+        use_attribute_docstrings=True,
         json_schema_extra={
             "examples": [
                 {
@@ -45,7 +48,7 @@ class ItemReceipt(BaseModel):
                     "model_version": "1f0a9c3b7d2e",
                 }
             ]
-        }
+        },
     )
 
     accepted: int
@@ -59,6 +62,8 @@ class ItemReceipt(BaseModel):
 class ItemDeletion(BaseModel):
     """The item is gone from this worker's answers, and after a moment from all."""
 
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
     item_id: str
     version: int
     """The number of this change; changes of all items are counted together."""
@@ -68,6 +73,8 @@ class ItemDeletion(BaseModel):
 class ItemSummary(BaseModel):
     """An item, as lists have it."""
 
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
     item_id: str
     metadata: dict[str, Any]
     is_hidden: bool
@@ -76,9 +83,11 @@ class ItemSummary(BaseModel):
     is_live: bool
     """Whether it came after training: no interaction with it was learned from."""
     ranked_by: RankedBy
+    version: int | None
+    """The number of its newest change; null if it never changed since training, or the store could not be read."""
 
     @classmethod
-    def of(cls, item: CatalogueItem) -> ItemSummary:
+    def of(cls, item: CatalogueItem, version: int | None) -> ItemSummary:
         """Return the summary of an item of the catalogue."""
         return cls(
             item_id=item.item_id,
@@ -87,6 +96,7 @@ class ItemSummary(BaseModel):
             added_at=item.added_at,
             is_live=item.is_live,
             ranked_by=ranked_by(item),
+            version=version,
         )
 
 
@@ -94,6 +104,7 @@ class ItemAnswer(ItemSummary):
     """One item; its metadata is whole, the description included."""
 
     model_config = ConfigDict(
+        use_attribute_docstrings=True,
         json_schema_extra={
             "examples": [
                 {
@@ -108,11 +119,9 @@ class ItemAnswer(ItemSummary):
                     "model_version": "1f0a9c3b7d2e",
                 }
             ]
-        }
+        },
     )
 
-    version: int | None
-    """The number of its newest change; null if it never changed since training, or the store could not be read."""
     degraded: str | None
     """Why this may not be the newest; null when all is well."""
     model_version: str
@@ -121,14 +130,20 @@ class ItemAnswer(ItemSummary):
 class ItemPage(BaseModel):
     """Some of the items: first the trained ones, then the others, the oldest first."""
 
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
     items: list[ItemSummary]
     cursor: str | None
     """Give this to get the next page; null after the last."""
+    degraded: str | None
+    """Why these may not be the newest; null when all is well."""
     model_version: str
 
 
 class SimilarItem(BaseModel):
     """One item that is like another."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
     item_id: str
     rank: int
@@ -142,6 +157,7 @@ class SimilarAnswer(BaseModel):
     """Items that are like one item, best first."""
 
     model_config = ConfigDict(
+        use_attribute_docstrings=True,
         json_schema_extra={
             "examples": [
                 {
@@ -153,7 +169,7 @@ class SimilarAnswer(BaseModel):
                     "took_ms": 0.8,
                 }
             ]
-        }
+        },
     )
 
     item_id: str

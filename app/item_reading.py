@@ -37,19 +37,24 @@ class ItemReading:
         except StoreError:
             degraded = STORE_UNREACHABLE
         item = self._known(item_id)
-        summary = ItemSummary.of(item).model_dump()
+        summary = ItemSummary.of(item, None if document is None else document.seq).model_dump()
         if document is not None:
             summary |= {"metadata": document.metadata, "is_hidden": document.is_hidden}
-        version = None if document is None else document.seq
-        return ItemAnswer(**summary, version=version, degraded=degraded, model_version=self._model_version)
+        return ItemAnswer(**summary, degraded=degraded, model_version=self._model_version)
+
+    async def alone(self, item_id: str) -> ItemPage:
+        """Return one item as a page of its own; raises NotFoundError if nobody knows it."""
+        item = await self.get(item_id)
+        return ItemPage(items=[item], cursor=None, degraded=item.degraded, model_version=self._model_version)
 
     def page(self, n: int, cursor: str | None) -> ItemPage:
         """Return up to n items and the cursor of the next ones; raises QueryError for a cursor that is none."""
         begin = ItemCursor() if cursor is None else ItemCursor.decode(cursor)
         items, following = self._page(begin, n)
         return ItemPage(
-            items=[ItemSummary.of(item) for item in items],
+            items=[ItemSummary.of(item, self._items.version_of(item.item_id)) for item in items],
             cursor=None if following is None else following.encode(),
+            degraded=STORE_UNREACHABLE if self._tail.is_away else None,
             model_version=self._model_version,
         )
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi.routing import APIRoute
 from pydantic import ValidationError
 
 from app.item import MAX_ITEMS_AT_ONCE, Item, ItemPatch, parse_items
 from app.item_answer import ItemAnswer, ItemDeletion, ItemPage, ItemReceipt, SimilarAnswer
 from app.problems import body_problem, problem
 from app.rating import ExternalId
-from app.routes import JSON, PROBLEM, Service, check_encoding
+from app.routes import JSON, PROBLEM, Service, check_encoding, serving_of
 from engine.errors import QueryError
 from engine.recommender import MAX_ITEMS
 
@@ -33,7 +34,23 @@ WRITES: Responses = {
     **MALFORMED,
 }
 FILE: dict[str, object] = {"type": "string", "format": "binary"}
-item_router = APIRouter(tags=["items"])
+
+
+class TimedRoute(APIRoute):
+    """Times its calls under the name of its function."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return what handles a request."""
+        handle = super().get_route_handler()
+
+        async def timed(request: Request) -> Response:
+            with serving_of(request).metrics.seconds.labels(self.name).time():
+                return await handle(request)
+
+        return timed
+
+
+item_router = APIRouter(tags=["items"], route_class=TimedRoute)
 
 
 def _body(content: dict[str, dict[str, object]]) -> dict[str, object]:
@@ -65,16 +82,15 @@ async def add_items(request: Request, serving: Service) -> Response:
 
     Answers when the items are on disk and in this worker's answers; the other workers follow within milliseconds.
     """
-    started = time.perf_counter()
     try:
         items = parse_items(await request.body())
     except ValidationError as error:
         return body_problem(error)
     receipt = await serving.items.writing.add(items)
-    serving.metrics.seconds.labels("items").observe(time.perf_counter() - started)
     return Response(receipt.model_dump_json(), media_type=JSON)
 
 
+@item_router.head("/items", include_in_schema=False)
 @item_router.get("/items", responses={**MALFORMED, **UNKNOWN})
 async def list_items(
     serving: Service,
@@ -87,11 +103,11 @@ async def list_items(
     Going on with `cursor` gives each item once, whatever is added meanwhile.
     """
     if item_id is not None:
-        item = await serving.items.reading.get(item_id)
-        return ItemPage(items=[item], cursor=None, model_version=serving.model_version)
+        return await serving.items.reading.alone(item_id)
     return serving.items.reading.page(n, cursor)
 
 
+@item_router.head("/items/{item_id:path}/similar", include_in_schema=False)
 @item_router.get("/items/{item_id:path}/similar", responses={**MALFORMED, **UNKNOWN})
 async def similar_items(
     request: Request,
@@ -132,6 +148,7 @@ async def put_audio(request: Request, serving: Service, item_id: ItemId) -> Resp
     return await _put_file(request, serving, item_id, "audio")
 
 
+@item_router.head("/items/{item_id:path}", include_in_schema=False)
 @item_router.get("/items/{item_id:path}", responses={**MALFORMED, **UNKNOWN})
 async def get_item(request: Request, serving: Service, item_id: ItemId) -> ItemAnswer:
     """One item with all that is known of it, hidden or not."""

@@ -15,15 +15,22 @@ class PredictionRequest(BaseModel):
     """A user, and the items whose ratings are asked for."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, json_schema_extra={"examples": [{"user_id": "42", "items": ["50", "172"]}]}
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+        json_schema_extra={"examples": [{"user_id": "42", "items": ["50", "172"]}]},
     )
 
     user_id: ExternalId
+    """Any user, known or not."""
     items: Annotated[list[ExternalId], Field(min_length=1, max_length=MAX_PREDICTIONS)]
+    """The ids of the items."""
 
 
 class PredictedItem(BaseModel):
     """How the user would rate an item."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
     item_id: str
     predicted_rating: float
@@ -34,6 +41,8 @@ class PredictedItem(BaseModel):
 
 class PredictionAnswer(BaseModel):
     """Predicted ratings, in the order of the question."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
     user_id: str
     model_version: str

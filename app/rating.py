@@ -42,11 +42,14 @@ class Rating(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         frozen=True,
+        use_attribute_docstrings=True,
         json_schema_extra={"examples": [{"user_id": "42", "item_id": "50", "rating": 5}]},
     )
 
     user_id: ExternalId
+    """1 to 256 bytes of UTF-8; an integer counts as its digits."""
     item_id: ExternalId
+    """The same; the model need not know it."""
     rating: float = Field(allow_inf_nan=False, strict=True)
     """Within the scale of the data that the model was trained on."""
     timestamp: float | None = Field(default=None, ge=0, allow_inf_nan=False, strict=True)
@@ -80,6 +83,8 @@ def parse_ratings(body: bytes) -> list[Rating]:
 
 class RatingReceipt(BaseModel):
     """What became of the ratings: all of them are on disk."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
     accepted: int
     """Ratings that are new."""

@@ -159,7 +159,9 @@ def test_without_a_store_nothing_is_acknowledged_and_afterwards_all_goes_on(star
     check(image, 503)
     shown = service.http.get(path(item["item_id"])).json()
     assert (shown["degraded"], shown["version"], shown["ranked_by"]) == ("store_unreachable", None, "content")
-    assert service.http.get("/items").status_code == 200
+    for params in ({}, {"item_id": item["item_id"]}):
+        page = service.http.get("/items", params=params)
+        assert (page.status_code, page.json()["degraded"]) == (200, "store_unreachable")
     answer = service.http.get("/recommend/anyone", params={"n": 30}).json()
     ids = {each["item_id"] for each in answer["items"]}
     assert answer["degraded"] == "store_unreachable"

@@ -71,6 +71,68 @@ def test_an_item_has_the_documented_shape(pair) -> None:
     assert abs(shown["added_at"] - time.time()) < 60
 
 
+def test_every_field_of_the_items_is_documented(reader) -> None:
+    document = reader.http.get("/openapi.json").json()
+    answers = ("Answer", "AnswerItem", "ItemReceipt", "StoredItem", "ItemAnswer", "ItemPage", "SimilarAnswer")
+    whole = {name: document["components"]["schemas"][name] for name in answers}
+    body = document["paths"]["/items"]["post"]["requestBody"]["content"]["application/json"]["schema"]["anyOf"][0]
+    assert all("description" in field for field in body["properties"].values())
+    for name, schema in whole.items():
+        fields = schema["properties"].keys() - {"item_id", "user_id", "metadata", "model_version", "items"}
+        bare = {field for field in fields if "description" not in schema["properties"][field]}
+        assert not bare - {"accepted", "is_hidden", "ranked_by", "recommendation_id", "took_ms"}, name
+    for path_, methods in document["paths"].items():
+        for method, operation in methods.items():
+            if path_.startswith("/items") and method != "get":
+                assert operation["responses"]["409"]["description"]
+
+
+def test_all_calls_of_items_are_timed(reader) -> None:
+    item = new()
+    post(reader, item)
+    own = path(item["item_id"])
+    reader.http.put(f"{own}/audio", content=b"", headers={"Content-Type": "audio/wav"})
+    reader.http.put(f"{own}/image", content=picture(), headers={"Content-Type": "image/png"})
+    for url in ("/items", own, f"{own}/similar"):
+        assert reader.http.get(url).status_code == 200
+    reader.http.patch(own, json={"title": "T"})
+    reader.http.delete(own)
+    counted = reader.http.get("/metrics").text
+    for call in [
+        "add_items",
+        "list_items",
+        "get_item",
+        "similar_items",
+        "put_image",
+        "put_audio",
+        "patch_item",
+        "delete_item",
+    ]:
+        assert f'liverec_seconds_count{{call="{call}"}}' in counted
+
+
+def test_head_answers_as_get_does_without_a_body(reader) -> None:
+    item = new()
+    post(reader, item)
+    for url in ("/items", path(item["item_id"]), path(item["item_id"], "/similar")):
+        head, get = reader.http.head(url), reader.http.get(url)
+        assert (head.status_code, head.content) == (200, b"")
+        assert head.headers["content-type"] == get.headers["content-type"]
+    assert reader.http.head("/items/nobody").status_code == 404
+
+
+def test_lists_have_the_version_of_each_item(reader) -> None:
+    item = new()
+    version = post(reader, item)["items"][0]["version"]
+    page = reader.http.get("/items", params={"item_id": item["item_id"]}).json()
+    assert (page["items"][0]["version"], page["degraded"]) == (version, None)
+    page, listed = {"cursor": None}, {}
+    while not listed or page["cursor"]:
+        page = reader.http.get("/items", params={"cursor": page["cursor"]} if page["cursor"] else {}).json()
+        listed |= {each["item_id"]: each["version"] for each in page["items"]}
+    assert (listed[item["item_id"]], listed["item 0"]) == (version, None)
+
+
 def test_a_patch_changes_what_it_names_and_null_removes(reader) -> None:
     item = new(2, title="Before", tags=["a"], year=2000)
     post(reader, item)
