@@ -51,8 +51,8 @@ class ContentConfig(StageConfig):
     users: int = Field(default=512, ge=1)
     """How many users, most of whom do not like it, each item of a batch is judged by."""
     folds: int = Field(default=3, ge=2, le=20)
-    """Deep networks are trained so many times without a part of the items, and once with all: what they say of items
-    that they learned from is no measure of what they say of others."""
+    """Deep networks are trained so many times, each without a part of the items: what one says of items that it learned
+    from is no measure of what it says of others. A new item is read by all of them."""
     items_per_batch: int = Field(default=64, ge=2)
     """Items in one step."""
     tower_power: float = Field(default=0.5, ge=0, le=1)
