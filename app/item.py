@@ -22,6 +22,7 @@ from pydantic import (
     model_validator,
 )
 
+from app.item_document import FILES
 from app.rating import ExternalId
 from engine.errors import QueryError
 
@@ -140,8 +141,10 @@ class ItemPatch(BaseModel):
     def applied_to(self, before: Mapping[str, Any]) -> dict[str, Any]:
         """Return flat metadata with the changes; raises QueryError if it has grown too large."""
         changed = {name: getattr(self, name) for name in OWN_FIELDS if name in self.model_fields_set}
+        # What an items file called a file that is now another one, or none, is no name of it.
+        before = {key: value for key, value in before.items() if key not in self.model_fields_set & {*FILES}}
         if "metadata" in self.model_fields_set and self.metadata is None:
-            before = {key: value for key, value in before.items() if key in OWN_FIELDS}
+            before = {key: value for key, value in before.items() if key in (*OWN_FIELDS, *FILES)}
         merged = {**before, **changed, **(self.metadata or {})}
         merged = {key: value for key, value in merged.items() if value is not None}
         if self.metadata:

@@ -14,6 +14,11 @@ WITHOUT_CONTENT = (
     " is otherwise found by exploration only; give it a title, categories or an image"
 )
 
+WITHOUT_FILES = (
+    "the service has never seen the {} of item {!r}, which came with the bundle: changed, the item is placed without;"
+    " send the file with PUT /items/{{item_id}}/{}"
+)
+
 
 def ranked_by(item: CatalogueItem) -> RankedBy:
     """Return what places the item in answers."""
@@ -55,7 +60,7 @@ class ItemReceipt(BaseModel):
     items: list[StoredItem]
     """In the order of the request."""
     note: str | None
-    """What to know about an item that only popularity places; else null."""
+    """What to know about an item that only popularity places, or that a change has parted from its image; else null."""
     model_version: str
 
 

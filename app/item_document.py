@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-MEMBERS = ("seq", "added_at", "is_hidden", "metadata", "has_image", "has_audio", "model")
+MEMBERS = ("seq", "added_at", "is_hidden", "metadata", "has_image", "has_audio", "of_bundle", "model")
+FILES = ("image", "audio")
+"""Keys of metadata under which an items file may have named the files of an item; clients cannot set them."""
 Vector = npt.NDArray[np.float32]
 LONG_FIELDS = ("description",)
 """What only GET /items/{item_id} gives of a live item: else all workers would hold it, and all answers carry it."""
@@ -22,7 +24,8 @@ class ItemDocument:
     """An item that was added, changed or deleted while the service ran; `metadata` is flat, as answers give it.
 
     seq numbers the changes of all items: that of this one's newest. `model` is the sha256 of the content network that
-    computed the vector; a vector of None with a model says that this network has nothing to read.
+    computed the vector; a vector of None with a model says that this network has nothing to read. of_bundle: but for
+    is_hidden, it is what a bundle said of the item when it was first changed.
     """
 
     item_id: str
@@ -35,6 +38,13 @@ class ItemDocument:
     has_audio: bool = False
     model: str = ""
     vector: Vector | None = None
+    of_bundle: bool = False
+
+    @property
+    def elsewhere(self) -> tuple[str, ...]:
+        """Which of its files, "image" and "audio", an items file had that the service has never seen."""
+        here = {"image": self.has_image, "audio": self.has_audio}
+        return tuple(kind for kind in FILES if self.metadata.get(kind) and not here[kind])
 
     def shortened(self) -> dict[str, Any]:
         """Return the metadata that lists and answers give."""
@@ -49,6 +59,7 @@ class ItemDocument:
             "metadata": self.metadata,
             "has_image": self.has_image,
             "has_audio": self.has_audio,
+            "of_bundle": self.of_bundle,
             "model": self.model,
             "vector": None if self.vector is None else base64.b64encode(self.vector.astype("<f4").tobytes()).decode(),
         }

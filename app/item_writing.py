@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 from app.item import Item, ItemPatch
-from app.item_answer import WITHOUT_CONTENT, ItemDeletion, ItemReceipt, StoredItem, ranked_by
+from app.item_answer import WITHOUT_CONTENT, WITHOUT_FILES, ItemDeletion, ItemReceipt, StoredItem, ranked_by
 from app.item_document import ItemDocument
 from app.item_encoding import ItemEncoding, Vector
 from app.item_store import Draft, ItemStore, Media
@@ -49,28 +49,27 @@ class ItemWriting:
         self._require_network()
         media = [await self._kept(item.item_id, item.image, item.audio) for item in items]
         contents = [ItemContent(item.flat, each.image, each.audio) for item, each in zip(items, media, strict=True)]
-        item_ids = [item.item_id for item in items]
-        vectors, now = await self._encoding.vectors(item_ids, contents), time.time()
+        vectors, now = await self._encoding.vectors([item.item_id for item in items], contents), time.time()
         drafts = [
             Draft(self._document(item, each, vector, now), None, each.image or b"", each.audio or b"")
             for item, each, vector in zip(items, media, vectors, strict=True)
         ]
         seqs = await self._store.put(drafts)
         assert seqs is not None  # noqa: S101 (nothing was expected of what was there)
-        return await self._receipt(item_ids, seqs, "add")
+        return await self._receipt([each.document for each in drafts], seqs, "add")
 
     async def patch(self, item_id: str, patch: ItemPatch) -> ItemReceipt:
         """Change some fields of an item; raises NotFoundError if nobody knows it."""
         if patch.image or patch.audio:
             self._require_network()
         kept = await self._kept(item_id, patch.image, patch.audio)
-        seq = await self._change(item_id, partial(self._patched, patch, kept))
-        return await self._receipt([item_id], [seq], "change")
+        after, seq = await self._change(item_id, partial(self._patched, patch, kept))
+        return await self._receipt([after], [seq], "change")
 
     async def delete(self, item_id: str) -> ItemDeletion:
         """Take an item out of all answers, once or again; raises NotFoundError if nobody knows it."""
         try:
-            seq = await self._change(item_id, _deleted)
+            _, seq = await self._change(item_id, _deleted)
             self._metrics.items.labels("delete").inc()
         except NotFoundError:
             # Who repeats a deletion, because its answer was lost, gets that answer.
@@ -81,11 +80,12 @@ class ItemWriting:
         await self._tail.reach(seq)
         return ItemDeletion(item_id=item_id, version=seq, model_version=self._model_version)
 
-    async def _change(self, item_id: str, change: Change) -> int:
+    async def _change(self, item_id: str, change: Change) -> tuple[ItemDocument, int]:
         for _ in range(TRIES):
-            seqs = await self._store.put([await change(await self._current(item_id))])
+            draft = await change(await self._current(item_id))
+            seqs = await self._store.put([draft])
             if seqs is not None:
-                return seqs[0]
+                return draft.document, seqs[0]
         raise ConflictError(f"item {item_id!r} was changed by others {TRIES} times meanwhile; send the change again")
 
     async def _current(self, item_id: str) -> ItemDocument:
@@ -96,6 +96,7 @@ class ItemWriting:
                 item_id,
                 added_at=known.added_at or 0.0,
                 metadata=known.metadata,
+                of_bundle=True,
                 model=self._encoding.version or "",
                 vector=self._items.catalogue.content_of(item_id),
             )
@@ -124,7 +125,7 @@ class ItemWriting:
         content = ItemContent(document.metadata, image or None, audio or None)
         [vector] = await self._encoding.vectors([document.item_id], [content])
         # Without a network the model stays empty, so that a bundle that has one computes the vector.
-        return replace(document, model=self._encoding.version or "", vector=vector)
+        return replace(document, of_bundle=False, model=self._encoding.version or "", vector=vector)
 
     async def _kept(self, item_id: str, image: bytes | None, audio: bytes | None) -> Media:
         limits = {"image": self._settings.max_image_bytes, "audio": self._settings.max_audio_bytes}
@@ -145,17 +146,23 @@ class ItemWriting:
             vector=vector,
         )
 
-    async def _receipt(self, item_ids: Sequence[str], seqs: Sequence[int], call: str) -> ItemReceipt:
+    async def _receipt(self, documents: Sequence[ItemDocument], seqs: Sequence[int], call: str) -> ItemReceipt:
         await self._tail.reach(max(seqs))
-        self._metrics.items.labels(call).inc(len(item_ids))
+        self._metrics.items.labels(call).inc(len(documents))
         stored = [
-            StoredItem(item_id=item_id, ranked_by=ranked_by(item), version=seq)
-            for item_id, seq in zip(item_ids, seqs, strict=True)
+            StoredItem(item_id=each.item_id, ranked_by=ranked_by(item), version=seq)
+            for each, seq in zip(documents, seqs, strict=True)
             # Another request may have deleted it already.
-            if (item := self._items.catalogue.get(item_id))
+            if (item := self._items.catalogue.get(each.item_id))
         ]
-        note = WITHOUT_CONTENT if any(each.ranked_by == "popularity" for each in stored) else None
-        return ItemReceipt(accepted=len(item_ids), items=stored, note=note, model_version=self._model_version)
+        notes = [WITHOUT_CONTENT] if any(each.ranked_by == "popularity" for each in stored) else []
+        notes += [_without_files(each) for each in documents if self._has_lost_files(each)]
+        note = "; ".join(notes) or None
+        return ItemReceipt(accepted=len(documents), items=stored, note=note, model_version=self._model_version)
+
+    def _has_lost_files(self, document: ItemDocument) -> bool:
+        is_placed_by_them = not document.of_bundle and not self._items.is_trained(document.item_id)
+        return is_placed_by_them and bool(document.elsewhere)
 
     def _require_network(self) -> None:
         if self._encoding.version is None:
@@ -163,6 +170,10 @@ class ItemWriting:
                 "the bundle has no content network, so it can place no new items;"
                 " train one with `liverec train --config configs/hybrid.toml`"
             )
+
+
+def _without_files(document: ItemDocument) -> str:
+    return WITHOUT_FILES.format(" and ".join(document.elsewhere), document.item_id, document.elsewhere[0])
 
 
 async def _deleted(before: ItemDocument) -> Draft:

@@ -117,7 +117,10 @@ class LiveItems:
         """Return the item; a vector that this bundle cannot use leaves that which the item has here."""
         is_trained = self.is_trained(document.item_id)
         is_fit = document.model == self._network
-        (self.stale.discard if is_fit or is_trained or self._network is None else self.stale.add)(document.item_id)
+        # What the bundle made of it had all its files; the service has none of them.
+        is_best_here = document.of_bundle and document.item_id in self._described
+        is_settled = is_fit or is_best_here or is_trained or self._network is None
+        (self.stale.discard if is_settled else self.stale.add)(document.item_id)
         metadata = document.metadata if is_trained else document.shortened()
         vector = document.vector if is_fit else self.catalogue.content_of(document.item_id)
         return LiveItem(document.item_id, metadata, document.is_hidden, document.added_at, vector)

@@ -49,7 +49,7 @@ def export_items(out: Path) -> None:
     with atomic_folder(out) as folder:
         rows = asyncio.run(_export(settings.redis_url.get_secret_value(), settings, folder))
         table_of(rows).write_parquet(folder / TABLE)
-    images = sum(row["image"] is not None for row in rows)
+    images = sum(bool(row["image"]) for row in rows)
     console.print(
         f"{len(rows):,} items and {images:,} images are in {out}; give {out / TABLE} to liverec train --items"
     )
@@ -69,7 +69,8 @@ async def _export(url: str, settings: Settings, folder: Path) -> list[Row]:
     try:
         store, rows = ItemStore(connection), dict[str, Row]()
         async for documents in store.scan():
-            here = [each for each in documents if not each.is_deleted]
+            # Of what was only hidden, the items file that described it says more.
+            here = [each for each in documents if not each.is_deleted and not each.of_bundle]
             media = await store.media([each.item_id for each in here]) if here else []
             pairs = zip(here, media, strict=True)
             rows |= {document.item_id: _row(document, each, folder) for document, each in pairs}
@@ -81,12 +82,15 @@ async def _export(url: str, settings: Settings, folder: Path) -> list[Row]:
 def _row(document: ItemDocument, media: Media, folder: Path) -> Row:
     files = {"image": media.image, "audio": media.audio}
     named = {kind: _written(folder, kind, document.item_id, content) for kind, content in files.items()}
+    # Null leaves the files of the items file below as they are; an empty text says that there are none.
+    for kind in document.elsewhere if not any(named.values()) else ():
+        named[kind] = None
     return {**document.metadata, "item_id": document.item_id, **named}
 
 
 def _written(folder: Path, kind: str, item_id: str, content: bytes | None) -> str | None:
     if content is None:
-        return None
+        return ""
     # An id may hold anything; its hash is a file name everywhere, and the same in every export.
     path = folder / FOLDERS[kind] / f"{hashlib.sha256(item_id.encode()).hexdigest()[:24]}{ENDINGS[kind]}"
     path.parent.mkdir(exist_ok=True)

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from live_world import CONTENT, ITEMS, content_of, live, live_recommender
+from pictures import picture
 from redis import Redis
 
 from app.embedded_store import EmbeddedStore
@@ -43,6 +44,7 @@ async def opened(url: str, version: str = "1") -> AsyncIterator[Items]:
     recommender, network = live_recommender(), Blind()
     network.version = version
     described = [live(f"described {seed}", seed, metadata={"title": "T"}, added_at=5.0 + seed) for seed in range(3)]
+    described.append(live("with image", 7, metadata={"title": "T", "image": "i.png"}, added_at=1.0))
     recommender.catalogue.put(described)
     bundle = SimpleNamespace(model_version="m", content=network)
     connection = await StoreConnection.connect(url, Settings())
@@ -61,13 +63,13 @@ def test_they_are_listed_once_and_in_order(tmp_path: Path) -> None:
     async def listed(url: str) -> list[str]:
         async with opened(url) as items:
             await items.writing.patch("described 1", ItemPatch(is_hidden=True))
-            page = items.reading.page(ITEMS + 2, None)
+            page = items.reading.page(ITEMS + 3, None)
             rest = items.reading.page(ITEMS, page.cursor)
             assert rest.cursor is None
             return [item.item_id for item in (*page.items, *rest.items)]
 
     with EmbeddedStore(tmp_path) as store:
-        expected = [*map(str, range(ITEMS)), "described 0", "described 1", "described 2"]
+        expected = [*map(str, range(ITEMS)), "with image", "described 0", "described 1", "described 2"]
         assert asyncio.run(listed(store.url)) == expected
 
 
@@ -87,13 +89,34 @@ def test_hiding_one_keeps_its_vector_and_a_change_of_its_content_makes_another(t
         asyncio.run(changed(store.url))
 
 
+def test_the_receipt_says_that_a_change_parts_an_item_from_the_image_of_the_bundle(tmp_path: Path) -> None:
+    async def changed(url: str) -> None:
+        async with opened(url) as items:
+            receipt = await items.writing.patch("with image", ItemPatch(is_hidden=True))
+            assert receipt.note is None
+            np.testing.assert_array_equal(vector_of(items, "with image"), content_of(7))
+            receipt = await items.writing.patch("with image", ItemPatch(title="Other", metadata=None))
+            assert "never seen the image of item 'with image'" in receipt.note
+            assert "PUT /items/{item_id}/image" in receipt.note
+            picked = ItemPatch.model_construct(_fields_set={"image"}, image=picture())
+            receipt = await items.writing.patch("with image", picked)
+            assert receipt.note is None
+            assert (await items.reading.get("with image")).metadata == {"title": "Other"}
+
+    with EmbeddedStore(tmp_path) as store:
+        asyncio.run(changed(store.url))
+
+
 def test_until_it_is_computed_again_an_item_keeps_the_vector_of_the_bundle(tmp_path: Path) -> None:
     async def swapped(url: str) -> None:
         async with opened(url) as items:
             await items.writing.patch("described 1", ItemPatch(is_hidden=True))
-        # The tail has loaded all, and what it computes again comes later.
+            await items.writing.patch("described 2", ItemPatch(title="Other"))
+        # The tail has loaded all, and what it computes again comes later; never what the bundle knows better.
         async with opened(url, "2") as young:
+            assert young.writing._items.stale == {"described 2"}
             np.testing.assert_array_equal(vector_of(young, "described 1"), content_of(1))
+            np.testing.assert_array_equal(vector_of(young, "described 2"), content_of(2))
 
     with EmbeddedStore(tmp_path) as store:
         asyncio.run(swapped(store.url))

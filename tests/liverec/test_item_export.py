@@ -50,6 +50,7 @@ def url(tmp_path: Path):
         drafts = [
             Draft(ItemDocument("live/1", metadata=LIVE, has_image=True), image=image),
             Draft(ItemDocument("item 3", metadata=TRAINED, is_hidden=True)),
+            Draft(ItemDocument("item 4", metadata=TRAINED, is_hidden=True, of_bundle=True)),
             Draft(ItemDocument("gone", is_deleted=True)),
         ]
         await ItemStore(connection).put(drafts)
@@ -92,14 +93,20 @@ def test_training_reads_what_was_exported(monkeypatch: pytest.MonkeyPatch, url: 
 def test_what_was_exported_is_laid_over_other_items(monkeypatch: pytest.MonkeyPatch, url: str, tmp_path: Path) -> None:
     export(monkeypatch, url, tmp_path / "out")
     events, items = tmp_path / "events.csv", tmp_path / "items.csv"
-    rows = [f"{user},{item}\n" for user in "uvw" for item in ("f", "item 3", "g", "h")]
+    rows = [f"{user},{item}\n" for user in "uvw" for item in ("f", "item 3", "item 4", "g", "h")]
     events.write_text("".join(["user_id,item_id\n", *rows]))
-    items.write_text("item_id,title,tags,cast,image\nf,F,a|b,m,\nitem 3,I,c,n,f.jpg\n")
+    whole = [f"{item},I,c,n,f.jpg\n" for item in ("item 3", "item 4", "live/1")]
+    items.write_text("".join(["item_id,title,tags,cast,image\nf,F,a|b,m,\n", *whole]))
+    (tmp_path / "f.jpg").write_bytes(b"the file of the items file")
     dataset = open_dataset(str(events), cache=tmp_path, items=[items, tmp_path / "out" / "items.parquet"])
     preparation = Preparation.of(dataset, TrainingConfig())
     metadata = dict(zip(preparation.vocabulary.ids(), map(json.loads, preparation.metadata), strict=True))
     assert metadata["f"] == {"title": "F", "tags": ["a", "b"], "cast": "m"}
-    assert (metadata["item 3"]["title"], metadata["item 3"].get("image")) == ("Old (1995)", None)
+    # Changed, but of its image the service says nothing; only hidden; replaced, image and all.
+    assert (metadata["item 3"]["title"], metadata["item 3"]["image"]) == ("Old (1995)", "f.jpg")
+    assert metadata["item 4"] == {"title": "I", "tags": ["c"], "cast": "n", "image": "f.jpg"}
+    contents = preparation.contents[preparation.vocabulary.index_of("item 3")]
+    assert contents.image == b"the file of the items file"
     assert preparation.newcomers == ("live/1",)
     assert preparation.newcomer_contents[0].image.startswith(b"\xff\xd8")
 
