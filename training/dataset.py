@@ -38,11 +38,11 @@ def open_dataset(
 ) -> Dataset:
     """Open the data set at `source`: the name "ml-100k" (fetched), or the path of a file, folder or ZIP archive.
 
-    `items` replace those that the layout brings; of an item in several files the last row counts. Images and audio are
-    looked for in `media` before the folder of the items file. `columns` maps canonical names to the file's own
-    (`--column user_id=uid` on the command line). What is fetched or unpacked goes to `cache`. Every event is read once,
-    streaming, to check it. Raises DataError if the source is missing, of no known layout or unreadable; ConfigError on
-    a canonical name or a folder of media that does not exist.
+    `items` replace those that the layout brings; of an item in several files the last row counts (see laid_over).
+    Images and audio are looked for in `media` before the folder of the items file. `columns` maps canonical names to
+    the file's own (`--column user_id=uid` on the command line). What is fetched or unpacked goes to `cache`. Every
+    event is read once, streaming, to check it. Raises DataError if the source is missing, of no known layout or
+    unreadable; ConfigError on a canonical name or a folder of media that does not exist.
     """
     requested = dict(columns or {})
     check_requested(requested)
