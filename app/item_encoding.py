@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from engine.audio_decoding import check_audio
 from engine.errors import DataError, LiverecError
 from engine.image_decoding import thumbnail
 from engine.item_content import ItemContent
@@ -77,6 +78,13 @@ class ItemEncoding:
             return await self._in_turn(partial(thumbnail, image, THUMBNAIL, MAX_PIXELS))
         except DataError as error:
             raise DataError(f"image of item {item_id!r}: {error}") from error
+
+    async def check_sound(self, item_id: str, sound: bytes) -> None:
+        """Raise DataError naming the item unless a sound is one, as far as that shows without decoding it."""
+        try:
+            await self._in_turn(partial(check_audio, sound))
+        except DataError as error:
+            raise DataError(f"audio of item {item_id!r}: {error}") from error
 
     async def _in_turn(self, work: Callable[[], Result]) -> Result:
         async with self._turn:

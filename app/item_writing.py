@@ -132,6 +132,8 @@ class ItemWriting:
         for (name, most), given in zip(limits.items(), (image, audio), strict=True):
             if given is not None and not 0 < len(given) <= most:
                 raise QueryError(f"{name}: that of item {item_id!r} has {len(given)} bytes; it must have 1 to {most}")
+        if audio is not None:
+            await self._encoding.check_sound(item_id, audio)
         return Media(None if image is None else await self._encoding.thumbnail(item_id, image), audio)
 
     def _document(self, item: Item, media: Media, vector: Vector | None, now: float) -> ItemDocument:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -18,6 +20,17 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float32]
 FORMATS = ("WAV", "WAVEX", "FLAC", "OGG", "MP3", "AIFF")
+MARKS = (
+    b"RIFF",
+    b"RIFX",
+    b"RF64",
+    b"fLaC",
+    b"OggS",
+    b"ID3",
+    *(bytes((0xFF, each)) for each in range(0xE0, 0x100)),
+    b"FORM",
+)
+"""How files of these formats begin; an MP3 may begin with any of its frames."""
 MOST_CHANNELS = 8
 MOST_RATE = 192_000
 LEAST_WINDOW = 25.0
@@ -42,16 +55,19 @@ def log_mel(encoded: bytes, spec: AudioSpec) -> Floats:
     return _energies(padded, spec)
 
 
+def check_audio(encoded: bytes) -> None:
+    """Raise DataError unless it begins as a sound of a known format does and, with the audio extra, has one's head."""
+    if not any(encoded.startswith(mark) for mark in MARKS):
+        raise DataError(f"the sound is in no known format; give one of {', '.join(FORMATS)}")
+    with suppress(UnsupportedError), _opened(encoded):
+        return
+
+
 def decode_audio(encoded: bytes, sample_rate: int, seconds: float) -> Floats:
     """Return at most the first `seconds` as mono samples in -1..1 at the sample rate; raises DataError."""
-    soundfile = _library("soundfile")
-    try:
-        with soundfile.SoundFile(SoundBytes(encoded)) as file:
-            _require_bounds(file)
-            rate = file.samplerate
-            samples = file.read(int(rate * seconds) + 1, dtype="float32", always_2d=True)
-    except soundfile.SoundFileError as error:
-        raise DataError(f"the sound cannot be decoded ({error}); give one of {', '.join(FORMATS)}") from error
+    with _opened(encoded) as file:
+        rate = file.samplerate
+        samples = file.read(int(rate * seconds) + 1, dtype="float32", always_2d=True)
     # Files of floats may hold anything.
     mono = np.nan_to_num(samples, posinf=1.0, neginf=-1.0).clip(-1.0, 1.0).mean(axis=1)
     if not len(mono):
@@ -59,6 +75,17 @@ def decode_audio(encoded: bytes, sample_rate: int, seconds: float) -> Floats:
     if rate != sample_rate:
         mono = _library("soxr").resample(mono, rate, sample_rate)
     return np.asarray(mono, dtype=np.float32)
+
+
+@contextmanager
+def _opened(encoded: bytes) -> Iterator[SoundFile]:
+    soundfile = _library("soundfile")
+    try:
+        with soundfile.SoundFile(SoundBytes(encoded)) as file:
+            _require_bounds(file)
+            yield file
+    except soundfile.SoundFileError as error:
+        raise DataError(f"the sound cannot be decoded ({error}); give one of {', '.join(FORMATS)}") from error
 
 
 def _require_bounds(file: SoundFile) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import time
 import uuid
+import wave
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,16 @@ from problem_document import check
 from redis import Redis
 
 from app.embedded_store import EmbeddedStore
+
+
+def sound() -> bytes:
+    file = io.BytesIO()
+    with wave.open(file, "wb") as writer:
+        writer.setnchannels(1)
+        writer.setsampwidth(2)
+        writer.setframerate(16_000)
+        writer.writeframes(bytes(3_200))
+    return file.getvalue()
 
 
 def test_a_new_item_is_in_the_very_next_answer(reader) -> None:
@@ -210,10 +222,10 @@ def test_a_sound_is_kept(reader, item_store: str) -> None:
     item = new()
     post(reader, item)
     reader.http.put(
-        path(item["item_id"], "/audio"), content=b"RIFF", headers={"Content-Type": "audio/wav"}
+        path(item["item_id"], "/audio"), content=sound(), headers={"Content-Type": "audio/wav"}
     ).raise_for_status()
     with Redis.from_url(item_store) as redis:
-        assert redis.hget("{items}:media", f"audio:{item['item_id']}") == b"RIFF"
+        assert redis.hget("{items}:media", f"audio:{item['item_id']}") == sound()
 
 
 def test_pages_give_each_item_once_on_any_worker_while_items_come(pair) -> None:

@@ -137,6 +137,12 @@ def test_an_image_that_is_none(reader, good: dict[str, object]) -> None:
     check(reader.http.put(f"/items/{good['item_id']}/image", content=b"no image", headers=PNG), 422, "image", "JPEG")
 
 
+def test_a_sound_that_is_none(reader, good: dict[str, object]) -> None:
+    refused(reader, {"item_id": "a", "audio": text(b"no sound")}, 422, "audio", "'a'")
+    wav = {"Content-Type": "audio/wav"}
+    check(reader.http.put(f"/items/{good['item_id']}/audio", content=b"no sound", headers=wav), 422, "audio", "FLAC")
+
+
 def test_content_that_cannot_be_read_names_its_item(reader, good: dict[str, object]) -> None:
     items = [{"item_id": f"fine {number}", "metadata": {"near": "item 1"}} for number in range(40)]
     items[35] = {"item_id": "lost", "metadata": {"near": "nowhere"}}

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.audio_decoding import decode_audio, log_mel
+from engine.audio_decoding import check_audio, decode_audio, log_mel
 from engine.content_features import ContentFeatures
 from engine.errors import DataError, UnsupportedError
 from engine.feature_spec import AudioSpec, ContentSpec
@@ -137,3 +137,20 @@ def test_sounds_are_features() -> None:
     assert [features.has_content(item) for item in items] == [True, False, True]
     for row, item in enumerate(items):
         assert features.arrays([item])["audio"][0].tobytes() == arrays["audio"][row].tobytes()
+
+
+@pytest.mark.parametrize("kind", ["WAV", "FLAC", "OGG", "MP3", "AIFF"])
+@pytest.mark.parametrize("has_library", [True, False])
+def test_a_sound_is_known_by_how_it_begins(kind: str, has_library: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded = encode(tone(), kind=kind)
+    if not has_library:
+        monkeypatch.setitem(sys.modules, "soundfile", None)
+    check_audio(encoded)
+    for other in (b"", b"no sound", b"\x89PNG", b" " + encoded):
+        with pytest.raises(DataError, match="no known format; give one of WAV"):
+            check_audio(other)
+
+
+def test_a_head_that_promises_more_than_there_is_needs_the_library() -> None:
+    with pytest.raises(DataError, match="cannot be decoded"):
+        check_audio(b"fLaC and nothing")
