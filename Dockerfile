@@ -16,11 +16,13 @@ ARG TORCH_INDEX_URL=
 # pyproject.toml has the versions.
 # hadolint ignore=DL3013
 RUN --mount=type=cache,target=/root/.cache/pip \
-    pip install ${TORCH_INDEX_URL:+--extra-index-url "$TORCH_INDEX_URL"} '.[train]'
+    pip install ${TORCH_INDEX_URL:+--extra-index-url "$TORCH_INDEX_URL"} '.[train,audio]'
 
 FROM build AS build-service
+# As above.
+# hadolint ignore=DL3013
 RUN --mount=type=cache,target=/root/.cache/pip \
-    pip install .
+    pip install '.[audio]'
 
 FROM base AS runtime
 # A fixed uid, so that the files in a volume belong to the same user in both images.

@@ -146,6 +146,12 @@ def test_the_trainer_trains_once_and_loads_always(services: Mapping, tmp_path: P
     assert finished.stdout.splitlines() == ([load] if trained else [train, load])
 
 
+@pytest.mark.parametrize("name", ["build-trainer", "build-service"])
+def test_both_images_read_sounds(name: str) -> None:
+    install = dockerfile().partition(f"AS {name}")[2].partition("FROM")[0].partition("pip install")[2]
+    assert "audio" in install.partition("]")[0]
+
+
 def test_the_default_image_is_the_service() -> None:
     stages = [line.split()[-1] for line in dockerfile().splitlines() if line.startswith("FROM ")]
     assert stages[-1] == "service"
