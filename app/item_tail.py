@@ -129,6 +129,7 @@ class ItemTail:
         self._was_away = False
         self.lag = max(newest - self.applied, 0)
         self._metrics.item_lag.set(self.lag)
+        self._metrics.item_dead_rows.set(self._items.catalogue.dead_rows)
 
     async def _changes(self) -> tuple[bool, list[tuple[int, str]]]:
         """Return whether the last change is in the log as it was applied, and what follows it."""

@@ -32,6 +32,12 @@ class Metrics:
             registry=self._registry,
             multiprocess_mode="livemax",
         )
+        self.item_dead_rows = Gauge(
+            "liverec_item_dead_rows",
+            "Rows that changed and deleted items have left behind in the worker with the most of them",
+            registry=self._registry,
+            multiprocess_mode="livemax",
+        )
         self.item_tail_failures = Counter(
             "liverec_item_tail_failures", "Failures to follow the items, by cause", ("cause",), registry=self._registry
         )

@@ -65,6 +65,11 @@ class Catalogue:
             self._content = ContentVectors(content_vectors)
         self._likeness = Likeness(items, sources, self._content)
 
+    @property
+    def dead_rows(self) -> int:
+        """How many rows are of no more use: each item that was removed, or given another vector, leaves one behind."""
+        return len(self._items.rows.dead)
+
     def put(self, items: Sequence[LiveItem]) -> None:
         """Add items, or change those that are there; of several with one id the last counts.
 

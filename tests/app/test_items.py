@@ -123,6 +123,20 @@ def test_all_calls_of_items_are_timed(reader) -> None:
         assert f'liverec_seconds_count{{call="{call}"}}' in counted
 
 
+def test_rows_that_changes_leave_behind_are_counted(reader) -> None:
+    def dead_rows() -> float:
+        lines = reader.http.get("/metrics").text.splitlines()
+        return next(float(line.split()[1]) for line in lines if line.startswith("liverec_item_dead_rows "))
+
+    item = new(1)
+    post(reader, item)
+    before = dead_rows()
+    reader.http.patch(path(item["item_id"]), json={"title": "Placed as before"}).raise_for_status()
+    assert dead_rows() == before
+    reader.http.patch(path(item["item_id"]), json={"metadata": {"near": "item 2"}}).raise_for_status()
+    eventually(lambda: dead_rows() == before + 1)
+
+
 def test_head_answers_as_get_does_without_a_body(reader) -> None:
     item = new()
     post(reader, item)
