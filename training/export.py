@@ -26,7 +26,7 @@ def export_encoder(network: UserEncoder) -> bytes:
     example = (torch.randn(2, 3, width), torch.rand(2, 3), torch.rand(2, 3), torch.tensor([3, 2]))
     shapes = ({0: batch, 1: length}, {0: batch, 1: length}, {0: batch, 1: length}, {0: batch})
     names = ("vectors", "values", "ages", "lengths")
-    return _export(network, example, names, shapes, ["user_vectors"])
+    return onnx_of(network, example, names, shapes, ["user_vectors"])
 
 
 def export_ranker(network: RankerNetwork, width: int, features: int) -> bytes:
@@ -45,7 +45,7 @@ def export_ranker(network: RankerNetwork, width: int, features: int) -> bytes:
         example += [torch.randn(2, 4, width), torch.rand(2, 4), torch.rand(2, 4), torch.tensor([4, 2])]
         free += [{0: Dim.DYNAMIC, 1: Dim.DYNAMIC}] * 3 + [{0: Dim.DYNAMIC}]
         outputs.append("attention")
-    return _export(network, tuple(example), input_names(network), tuple(free), outputs)
+    return onnx_of(network, tuple(example), input_names(network), tuple(free), outputs)
 
 
 def export_content(
@@ -54,22 +54,23 @@ def export_content(
     """Return the ONNX file of the arrays that the network reads (sizes without the batch) -> content_vectors [B,V]."""
     example = tuple(torch.zeros(2, *sizes[name], dtype=dtypes[name]) for name in network.inputs)
     shapes: dict[str, object] = {"arrays": tuple({0: Dim.DYNAMIC} for _ in example)}
-    return _export(network, example, network.inputs, shapes, ["content_vectors"])
+    return onnx_of(network, example, network.inputs, shapes, ["content_vectors"])
 
 
 def export_tower(tower: ItemTower) -> bytes:
     """Return the ONNX file of content_vectors [B,V] -> input_vectors [B,D], output_vectors [B,E]."""
     example = (torch.randn(2, tower.inputs.in_features),)
-    return _export(tower, example, ["content_vectors"], ({0: Dim.DYNAMIC},), ["input_vectors", "output_vectors"])
+    return onnx_of(tower, example, ["content_vectors"], ({0: Dim.DYNAMIC},), ["input_vectors", "output_vectors"])
 
 
-def _export(
+def onnx_of(
     network: nn.Module,
     example: tuple[Tensor, ...],
     names: Sequence[str],
     shapes: tuple[dict[int, object], ...] | dict[str, object],
     outputs: Sequence[str],
 ) -> bytes:
+    """Return the ONNX file of a network; `shapes` say which dimensions of the example are free."""
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         # The exporter warns of its own internals; what it wrote is compared with the network by the caller's probe.

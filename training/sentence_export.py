@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
-import warnings
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim
 
-from engine.errors import ConfigError, TrainingError
-from training.export import OPSET
+from engine.errors import ConfigError
+from training.export import onnx_of
 
 STAGES = {"Transformer", "Pooling", "Normalize"}
 MEAN = "pooling_mode_mean_tokens"
@@ -51,30 +49,15 @@ def export_sentence_model(folder: Path) -> tuple[bytes, bytes]:
         language_model = AutoModel.from_pretrained(folder, local_files_only=True, attn_implementation="eager")
     except (OSError, ValueError) as error:
         raise ConfigError(f"{folder}: transformers cannot load the model ({error}); name another folder") from error
-    return _export(LastStates(language_model.float().cpu()).eval()), tokenizer
+    return exported(LastStates(language_model.float())), tokenizer
 
 
-def _export(network: nn.Module) -> bytes:
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    sizes = {0: Dim.DYNAMIC, 1: Dim.DYNAMIC}
-    with warnings.catch_warnings():
-        # The exporter warns of its own internals.
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            network,
-            (torch.ones(2, 7, dtype=torch.int64), torch.ones(2, 7, dtype=torch.int64)),
-            None,
-            input_names=["input_ids", "attention_mask"],
-            output_names=["last_hidden_state"],
-            dynamic_shapes=(sizes, sizes),
-            dynamo=True,
-            opset_version=OPSET,
-            verbose=False,
-        )
-    if program is None:
-        raise TrainingError("torch gave no ONNX program; install the torch and onnxscript of pyproject.toml")
-    encoded: bytes = program.model_proto.SerializeToString()
-    return encoded
+def exported(network: LastStates) -> bytes:
+    """Return the ONNX file of input_ids [B,T], attention_mask [B,T] -> last_hidden_state [B,T,S]."""
+    example = torch.ones(2, 7, dtype=torch.int64)
+    sizes: dict[int, object] = {0: Dim.DYNAMIC, 1: Dim.DYNAMIC}
+    names = ("input_ids", "attention_mask")
+    return onnx_of(network, (example, example.clone()), names, (sizes, sizes), ["last_hidden_state"])
 
 
 def _require_mean_pooling(folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,10 @@ import torch
 
 from engine.errors import ConfigError
 from engine.item_content import ItemContent
+from engine.runtime import Network
 from engine.sentence_encoder import SentenceEncoder
 from training.feature_learning import ContentFields, learn_features, train_tokenizer
-from training.sentence_export import export_sentence_model
+from training.sentence_export import LastStates, export_sentence_model, exported
 
 TEXTS = [
     "Heat",
@@ -52,6 +54,22 @@ def by_transformers(folder: Path, texts: list[str], most: int = 64) -> Any:
         states = network(given["input_ids"], given["attention_mask"]).last_hidden_state
     mask = given["attention_mask"][..., None].float()
     return torch.nn.functional.normalize((states * mask).sum(1) / mask.sum(1), dim=1).numpy()
+
+
+class Doubling(torch.nn.Module):
+    """A language model, as far as its call goes: the states of a token are its number and twice that, masked."""
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> SimpleNamespace:
+        numbers = (input_ids * attention_mask).float()
+        return SimpleNamespace(last_hidden_state=torch.stack((numbers, 2 * numbers), dim=-1))
+
+
+def test_batches_and_texts_of_any_size_go_through_the_exported_model() -> None:
+    network = Network(exported(LastStates(Doubling())), "doubling")
+    ids = np.arange(15, dtype=np.int64).reshape(3, 5)
+    mask = (ids % 2).astype(np.int64)
+    states = network.run(input_ids=ids, attention_mask=mask)
+    np.testing.assert_array_equal(states, np.stack((ids * mask, 2 * ids * mask), axis=-1))
 
 
 def test_it_agrees_with_transformers_in_a_padded_batch(tmp_path: Path) -> None:
