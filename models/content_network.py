@@ -17,11 +17,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.landmarks import Landmarks
 from models.picture_statistics import PictureStatistics
 
 CENTRES = 24
 CENTRE_RANGE = 3.0
 SMALLEST = 1e-6
+AT_ONCE = 256
 
 
 class ContentPart(nn.Module):
@@ -102,16 +104,22 @@ class BagPart(ContentPart):
 
 
 class StatisticsPart(ContentPart):
-    """Fixed statistics of a picture or a spectrogram."""
+    """Fixed statistics of a picture or a spectrogram, by how near they are to those of some others."""
 
-    def __init__(self, statistics: PictureStatistics, width: int) -> None:
-        super().__init__(statistics.size, width)
+    def __init__(self, statistics: PictureStatistics, landmarks: int, width: int) -> None:
+        super().__init__(landmarks, width)
         self.statistics = statistics
+        self.landmarks = Landmarks(statistics.size, landmarks)
+
+    def learn(self, pictures: Tensor) -> None:
+        """Take means and landmarks from pictures [N,C,H,W], at least as many as there are to be landmarks."""
+        self.statistics.centre(pictures)
+        self.landmarks.place(torch.cat([self.statistics(part) for part in torch.split(pictures, AT_ONCE)]))
 
     def features(self, x: Tensor) -> Tensor:
         """Return [B,F]."""
-        found: Tensor = self.statistics(x)
-        return found
+        near: Tensor = self.landmarks(self.statistics(x))
+        return near
 
 
 class DeepPart(ContentPart):

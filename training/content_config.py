@@ -34,6 +34,8 @@ class ContentConfig(StageConfig):
     """Whether a network reads images and spectrograms, beside their statistics (models/picture_statistics.py)."""
     picture_network: dict[str, Any] = Field(default_factory=dict)
     """Arguments of the network that reads images and spectrograms (models/picture_network.py)."""
+    landmarks: int = Field(default=1_000, ge=1, le=10_000)
+    """How many of the training items' pictures others are compared with by their statistics (models/landmarks.py)."""
     bag_of_words: bool = True
     """Whether the words of the text count by themselves too."""
     part_weights: dict[str, Positive] = Field(default_factory=dict)

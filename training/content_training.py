@@ -141,9 +141,10 @@ class ContentTraining:
                 parts[name] = bag
         for name in PICTURES:
             if name in sizes:
-                statistics = PictureStatistics(sizes[name][0])
-                statistics.centre(arrays[name][arrays[PRESENT][:, features.part_names.index(name)] > 0])
-                parts[name] = StatisticsPart(statistics, width)
+                pictures = arrays[name][arrays[PRESENT][:, features.part_names.index(name)] > 0]
+                landmarks = min(self._config.landmarks, len(pictures))
+                parts[name] = part = StatisticsPart(PictureStatistics(sizes[name][0]), landmarks, width)
+                part.learn(pictures)
         return parts
 
     def _deep_parts(
