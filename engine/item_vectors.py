@@ -28,8 +28,8 @@ class ItemVectors:
 
     inputs: Floats
     outputs: Floats
-    _live_inputs: GrowingArray = field(init=False, repr=False, compare=False)
-    live_outputs: MeasuredVectors = field(init=False, repr=False, compare=False)
+    live_inputs: MeasuredVectors = field(init=False, repr=False, compare=False)
+    _live_outputs: GrowingArray = field(init=False, repr=False, compare=False)
     _known: RowSet = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -38,15 +38,14 @@ class ItemVectors:
                 f"there are input vectors of {len(self.inputs) - 1} items, output vectors of {len(self.outputs)};"
                 " train again"
             )
-        # What is multiplied with a user vector may be a bias: it is no part of how long a vector is.
-        live = (GrowingArray(self.inputs.shape[1:]), MeasuredVectors(self.outputs.shape[1], unmeasured=1), RowSet())
-        for name, value in zip(("_live_inputs", "live_outputs", "_known"), live, strict=True):
+        live = (MeasuredVectors(self.inputs.shape[1]), GrowingArray(self.outputs.shape[1:]), RowSet())
+        for name, value in zip(("live_inputs", "_live_outputs", "_known"), live, strict=True):
             object.__setattr__(self, name, value)
 
     def put(self, indices: Indices, inputs: Floats, outputs: Floats) -> None:
         """Take input vectors [B,D] and output vectors [B,E] of live rows."""
-        self._live_inputs.put(indices - len(self.inputs), inputs)
-        self.live_outputs.put(indices - len(self.inputs), outputs)
+        self.live_inputs.put(indices - len(self.inputs), inputs)
+        self._live_outputs.put(indices - len(self.inputs), outputs)
         for index in indices.tolist():
             self._known.set(index, True)
 
@@ -64,9 +63,13 @@ class ItemVectors:
     def batch(self, rows: IndexBatch) -> HistoryBatch:
         """Return what a network reads for these histories; an event whose item has no vectors here is left out."""
         rows = self.known(rows)
-        gathered = self._live_inputs.beside(self.inputs, rows.indices, len(self.inputs))
-        return HistoryBatch(np.asarray(gathered, dtype=np.float32), rows.values, rows.ages, rows.lengths)
+        gathered = np.asarray(self.inputs_of(rows.indices), dtype=np.float32)
+        return HistoryBatch(gathered, rows.values, rows.ages, rows.lengths)
+
+    def inputs_of(self, indices: Indices) -> Floats:
+        """Return the input vectors of items [...,D]; zeros for padding and for a live one without."""
+        return self.live_inputs.beside(self.inputs, indices, len(self.inputs))
 
     def outputs_of(self, indices: Indices) -> Floats:
         """Return the output vectors of items [...,E]; zeros for a live one without; -1 and padding mean nothing."""
-        return self.live_outputs.beside(self.outputs, indices, len(self.inputs))
+        return self._live_outputs.beside(self.outputs, indices, len(self.inputs))

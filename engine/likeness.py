@@ -32,7 +32,7 @@ class SimilarItems:
 
 
 class Likeness:
-    """content: cosine of content vectors. hybrid: cosine of the first network's output vectors without their bias.
+    """content: cosine of content vectors. hybrid: cosine of what the first network reads of an item in a history.
     collaborative: the weight in a neighbour table; where an item has no interactions, hybrid answers instead.
     """
 

@@ -12,11 +12,10 @@ Indices = npt.NDArray[np.int64]
 
 
 class MeasuredVectors(GrowingArray):
-    """Vectors [M,D] put at any place, and their lengths [M] without the last `unmeasured` dimensions."""
+    """Vectors [M,D] put at any place, and their lengths [M]."""
 
-    def __init__(self, width: int, unmeasured: int = 0) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__((width,))
-        self._measured = width - unmeasured
         self._lengths = GrowingArray()
 
     @property
@@ -27,7 +26,7 @@ class MeasuredVectors(GrowingArray):
     def put(self, places: Indices, rows: Floats) -> None:
         """Write vectors and measure them."""
         super().put(places, rows)
-        self._lengths.put(places, np.linalg.norm(rows[:, : self._measured], axis=1))
+        self._lengths.put(places, np.linalg.norm(rows, axis=1))
 
     def drop_first(self, count: int) -> None:
         """Forget the first vectors; the others move up."""

@@ -26,7 +26,7 @@ class VectorSpace:
     """The vectors of items: `base` [N,E] of the bundle, `live` ones [M,E] from the row `first` on; `of`: those of any.
 
     All items are looked at, up to `exact_numbers` numbers. Above, the `index` proposes candidates for the vector that
-    `query` makes of the item, and their cosines decide.
+    `query` makes of the item, or for items of the bundle only (`of_bundle`), and their cosines decide.
     """
 
     def __init__(
@@ -37,6 +37,7 @@ class VectorSpace:
         of: Callable[[Indices], Floats],
         index: LiveIndex | None = None,
         query: Callable[[Indices], Floats] | None = None,
+        of_bundle: bool = False,
     ) -> None:
         self.exact_numbers = EXACT_NUMBERS
         self._base = base
@@ -45,6 +46,7 @@ class VectorSpace:
         self._of = of
         self._index = index
         self._query = query or of
+        self._of_bundle = of_bundle
         self._lengths: Floats | None = None
 
     @classmethod
@@ -55,22 +57,26 @@ class VectorSpace:
 
     @classmethod
     def of_network(cls, source: VectorSource) -> VectorSpace:
-        """Return the space of a network's output vectors without their bias."""
-
-        def unbiased(indices: Indices) -> Floats:
-            vectors = np.array(source.vectors.outputs_of(indices))
-            vectors[..., -1] = 0
-            return vectors
+        """Return the space of what a network reads of an item in a history; its index is of output vectors."""
 
         vectors = source.vectors
-        return cls(vectors.outputs, vectors.live_outputs, len(vectors.inputs), unbiased, source.index)
+
+        def unbiased(indices: Indices) -> Floats:
+            outputs = np.array(vectors.outputs_of(indices))
+            outputs[..., -1] = 0
+            return outputs
+
+        parts = vectors.inputs[:-1], vectors.live_inputs, len(vectors.inputs), vectors.inputs_of
+        # Where users look for a new item is not where the items are that are like it (docs/decisions/0007).
+        return cls(*parts, source.index, unbiased, of_bundle=True)
 
     def nearest(self, index: int, n: int, items: ItemTable) -> tuple[Indices, Floats]:
         """Return the n nearest to one item that may be answered, and their cosines; fewer where there are no more."""
         vector = units(self._of(np.array([index])))[0]
         forbidden = items.rows.forbidden
         size = (items.rows.end - 1) * self._base.shape[1]
-        if self._index is None or size <= self.exact_numbers:
+        is_proposed = size > self.exact_numbers and not (self._of_bundle and index >= self._first)
+        if self._index is None or not is_proposed:
             rows, cosines = self._every(vector)
         else:
             rows, _ = self._index.search(self._query(np.array([index])), WIDER * n + AT_LEAST, forbidden)

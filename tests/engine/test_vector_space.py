@@ -12,13 +12,13 @@ from engine.vector_space import VectorSpace
 
 
 def test_lengths_follow_what_is_put() -> None:
-    vectors = MeasuredVectors(3, unmeasured=1)
-    vectors.put(np.array([2, 1]), np.array([[3, 4, 9], [0, 2, 9]], dtype=np.float32))
+    vectors = MeasuredVectors(2)
+    vectors.put(np.array([2, 1]), np.array([[3, 4], [0, 2]], dtype=np.float32))
     assert vectors.lengths.tolist() == [0, 2, 5]
-    vectors.put(np.array([1]), np.array([[6, 8, 9]], dtype=np.float32))
+    vectors.put(np.array([1]), np.array([[6, 8]], dtype=np.float32))
     assert vectors.lengths.tolist() == [0, 10, 5]
     vectors.drop_first(2)
-    assert (vectors.rows.tolist(), vectors.lengths.tolist()) == ([[3, 4, 9]], [5])
+    assert (vectors.rows.tolist(), vectors.lengths.tolist()) == ([[3, 4]], [5])
 
 
 def test_no_row_but_the_one_asked_for_is_gathered() -> None:
