@@ -7,9 +7,10 @@ import binascii
 import json
 from dataclasses import dataclass
 
-from app.place_order import Place
 from engine.errors import QueryError
 
+Place = tuple[float, str]
+"""added_at and item_id: the same in every worker, and no change of an item moves it."""
 BEFORE_ALL: Place = (-1.0, "")
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from itertools import islice
 
+from sortedcontainers import SortedList
+
+from app.item_cursor import Place
 from app.item_document import ItemDocument
-from app.place_order import Place, PlaceOrder
 from engine.catalogue import Catalogue, CatalogueItem
 from engine.errors import QueryError
 from engine.items import ItemTable
@@ -32,7 +35,7 @@ class LiveItems:
         self._seqs: dict[str, int] = {}
         self._places = _places(items)
         self._described = frozenset(self._places)
-        self._order = PlaceOrder(self._places.values())
+        self._order = SortedList(self._places.values())
 
     def apply(self, documents: Sequence[ItemDocument]) -> None:
         """Make the catalogue say what the documents say; of several of one item the last counts."""
@@ -77,7 +80,7 @@ class LiveItems:
 
     def after(self, place: Place, n: int) -> tuple[list[CatalogueItem], Place | None]:
         """Return n items that were not trained, the oldest first, and where to go on; None at the end."""
-        places = self._order.after(place, n + 1)
+        places = list(islice(self._order.irange(place, inclusive=(False, True)), n + 1))
         items = [item for _, item_id in places[:n] if (item := self.catalogue.get(item_id))]
         return items, [place, *places][n] if len(places) > n else None
 
