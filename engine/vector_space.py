@@ -11,6 +11,7 @@ from engine.content_source import ContentSource
 from engine.content_vectors import ContentVectors, units
 from engine.items import ItemTable
 from engine.measured_vectors import MeasuredVectors
+from engine.outputs_of_inputs import OutputsOfInputs
 from engine.side_index import LiveIndex
 from engine.vector_source import VectorSource
 
@@ -25,8 +26,8 @@ WIDER, AT_LEAST = 4, 100
 class VectorSpace:
     """The vectors of items: `base` [N,E] of the bundle, `live` ones [M,E] from the row `first` on; `of`: those of any.
 
-    All items are looked at, up to `exact_numbers` numbers. Above, the `index` proposes candidates for the vector that
-    `query` makes of the item, or for items of the bundle only (`of_bundle`), and their cosines decide.
+    All items are looked at, up to `exact_numbers` numbers. Above, the `index` proposes candidates, by the vector that
+    `query` makes of the item; live items are candidates all the same, up to as many numbers. Cosines decide.
     """
 
     def __init__(
@@ -37,7 +38,6 @@ class VectorSpace:
         of: Callable[[Indices], Floats],
         index: LiveIndex | None = None,
         query: Callable[[Indices], Floats] | None = None,
-        of_bundle: bool = False,
     ) -> None:
         self.exact_numbers = EXACT_NUMBERS
         self._base = base
@@ -46,7 +46,6 @@ class VectorSpace:
         self._of = of
         self._index = index
         self._query = query or of
-        self._of_bundle = of_bundle
         self._lengths: Floats | None = None
 
     @classmethod
@@ -60,40 +59,40 @@ class VectorSpace:
         """Return the space of what a network reads of an item in a history; its index is of output vectors."""
 
         vectors = source.vectors
-
-        def unbiased(indices: Indices) -> Floats:
-            outputs = np.array(vectors.outputs_of(indices))
-            outputs[..., -1] = 0
-            return outputs
-
         parts = vectors.inputs[:-1], vectors.live_inputs, len(vectors.inputs), vectors.inputs_of
-        # Where users look for a new item is not where the items are that are like it (docs/decisions/0007).
-        return cls(*parts, source.index, unbiased, of_bundle=True)
+        return cls(*parts, source.index, OutputsOfInputs(vectors))
 
     def nearest(self, index: int, n: int, items: ItemTable) -> tuple[Indices, Floats]:
         """Return the n nearest to one item that may be answered, and their cosines; fewer where there are no more."""
         vector = units(self._of(np.array([index])))[0]
         forbidden = items.rows.forbidden
         size = (items.rows.end - 1) * self._base.shape[1]
-        is_proposed = size > self.exact_numbers and not (self._of_bundle and index >= self._first)
-        if self._index is None or not is_proposed:
+        if self._index is None or size <= self.exact_numbers:
             rows, cosines = self._every(vector)
         else:
-            rows, _ = self._index.search(self._query(np.array([index])), WIDER * n + AT_LEAST, forbidden)
-            rows = rows[0][rows[0] >= 0]
-            cosines = units(self._of(rows)) @ vector
+            proposed, _ = self._index.search(self._query(np.array([index])), WIDER * n + AT_LEAST, forbidden)
+            rows, cosines = self._proposed(proposed[0][proposed[0] >= 0], vector)
         # An item without a vector has nothing in common with any, as one at right angles.
         cosines = np.where((rows == index) | forbidden.hits(rows) | (cosines == 0), -np.inf, cosines)
         best = _highest(cosines, n)
         return rows[best], cosines[best].astype(np.float32)
 
+    def _proposed(self, rows: Indices, vector: Floats) -> tuple[Indices, Floats]:
+        if self._live.rows.size > self.exact_numbers:
+            return rows, units(self._of(rows)) @ vector
+        rows = rows[rows < self._first]
+        live, cosines = self._live_ones(vector)
+        return np.concatenate((rows, live)), np.concatenate((units(self._of(rows)) @ vector, cosines))
+
     def _every(self, vector: Floats) -> tuple[Indices, Floats]:
         # Whole arrays as they stand in memory: gathering rows costs many times the product.
-        products = np.concatenate((self._base @ vector, self._live.rows @ vector))
-        lengths = np.concatenate((self._base_lengths(), self._live.lengths))
-        live = np.arange(self._first, self._first + len(self._live))
-        cosines: Floats = np.divide(products, lengths, out=np.zeros_like(products), where=lengths > 0)
-        return np.concatenate((np.arange(len(self._base)), live)), cosines
+        cosines = _cosines(self._base @ vector, self._base_lengths())
+        live, of_live = self._live_ones(vector)
+        return np.concatenate((np.arange(len(self._base)), live)), np.concatenate((cosines, of_live))
+
+    def _live_ones(self, vector: Floats) -> tuple[Indices, Floats]:
+        rows = np.arange(self._first, self._first + len(self._live))
+        return rows, _cosines(self._live.rows @ vector, self._live.lengths)
 
     def _base_lengths(self) -> Floats:
         if self._lengths is None:
@@ -101,6 +100,11 @@ class VectorSpace:
             every = [np.arange(start, min(start + ROWS_AT_ONCE, len(self._base))) for start in starts]
             self._lengths = np.concatenate([np.linalg.norm(self._of(rows), axis=1) for rows in every])
         return self._lengths
+
+
+def _cosines(products: Floats, lengths: Floats) -> Floats:
+    cosines: Floats = np.divide(products, lengths, out=np.zeros_like(products), where=lengths > 0)
+    return cosines
 
 
 def _highest(cosines: Floats, n: int) -> Indices:

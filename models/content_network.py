@@ -36,8 +36,12 @@ class ContentPart(nn.Module):
         self.register_buffer("weights", torch.zeros(features, width))
 
     def features(self, x: Tensor) -> Tensor:
-        """Return what the weights are for [B,F]."""
+        """Return what the weights are solved for [B,F]."""
         raise NotImplementedError
+
+    def solve(self, weights: Tensor) -> None:
+        """Take the weights [F,V] of the features."""
+        self.weights.copy_(weights)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return what the part adds to the content vector [B,V]."""
@@ -118,8 +122,16 @@ class StatisticsPart(ContentPart):
 
     def features(self, x: Tensor) -> Tensor:
         """Return [B,F]."""
-        near: Tensor = self.landmarks(self.statistics(x))
-        return near
+        found: Tensor = self.landmarks(self.statistics(x))
+        return found
+
+    def solve(self, weights: Tensor) -> None:
+        """Take the weights [F,V] of the features, as weights of how near the landmarks are: one table less to carry."""
+        self.weights.copy_(self.landmarks.root @ weights)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return what the part adds to the content vector [B,V]."""
+        return self.landmarks.near(self.statistics(x)) @ self.weights
 
 
 class DeepPart(ContentPart):

@@ -2,7 +2,7 @@
 
     input = a + A c;   output = b + B c
 
-Both maps come from what the network has learned of items that it met (training/tower_training.py).
+How the maps are found: training/tower_training.py.
 """
 
 from __future__ import annotations

@@ -30,15 +30,16 @@ class Landmarks(nn.Module):
         """Take M of many rows [N,F] as landmarks, always the same."""
         count = len(self.centres)
         self.centres.copy_(rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))[:count]])
-        itself = self._near(self.centres).double() + JITTER * torch.eye(count, dtype=torch.float64)
+        itself = self.near(self.centres).double() + JITTER * torch.eye(count, dtype=torch.float64)
         lower = torch.linalg.cholesky(itself)
         identity = torch.eye(count, dtype=torch.float64)
         self.root.copy_(torch.linalg.solve_triangular(lower, identity, upper=False).T)
 
     def forward(self, rows: Tensor) -> Tensor:
         """Return where the rows are among the landmarks."""
-        return self._near(rows) @ self.root
+        return self.near(rows) @ self.root
 
-    def _near(self, rows: Tensor) -> Tensor:
+    def near(self, rows: Tensor) -> Tensor:
+        """Return how near each landmark is [B,M], 0..1."""
         lengths = rows.square().sum(dim=1, keepdim=True) + self.centres.square().sum(dim=1)
         return torch.exp(-SHARPNESS * (lengths - 2 * rows @ self.centres.T).clamp(min=0))

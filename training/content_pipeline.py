@@ -100,8 +100,7 @@ class ContentPipeline:
         training = ContentTraining(config, self._make_stage, self._say)
         weights = (1.0 + torch.from_numpy(interactions.popularity)) ** config.tower_power
         trained = training.run(features, items, space)
-        window, device = self._preparation.window, self._config.device
-        towers = TowerTraining(trained.honest, weights, space, interactions, window, device)
+        towers = TowerTraining(trained.honest, weights, space, interactions, self._preparation.window)
         return LearnedContent(trained, towers, self._newcomers(trained))
 
     def _newcomers(self, trained: TrainedContent) -> Newcomers:

@@ -65,14 +65,6 @@ class TrainedContent:
         return torch.cat([empty, *(_vectors(self.network, tensors(self.features, lot)) for lot in lots)])
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """The items that the weights were solved on, and what each would get from all the others."""
-
-    items: Tensor
-    left_out: Tensor
-
-
 class ContentTraining:
     """Trains the content network of one run."""
 
@@ -95,10 +87,8 @@ class ContentTraining:
         network = ContentNetwork(wide | deep, columns, self._config.width)
         rows = _rows(network, arrays, present, honest)
         choice = self._choice(rows, space)
-        known = self._solve(network, rows, space, choice)
+        unmet = self._solve(network, rows, space, choice)
         vectors, readable = torch.cat([_vectors(network, lot) for lot in lots]), arrays[PRESENT].any(dim=1)
-        unmet = vectors.clone()
-        unmet[known.items] = known.left_out
         self._say(
             f"content: NDCG@10 of unknown items {choice.score:.4f} with penalty {choice.penalty:g}, parts"
             f" {', '.join(f'{name} {choice.part_weights.get(name, 1.0):g}' for name in network.names)}"
@@ -112,17 +102,23 @@ class ContentTraining:
             kernels, self._config.penalties, self._config.part_weights
         )
 
-    def _solve(self, network: ContentNetwork, rows: Rows, space: CollaborativeSpace, choice: Choice) -> _Known:
+    def _solve(self, network: ContentNetwork, rows: Rows, space: CollaborativeSpace, choice: Choice) -> Tensor:
+        """Give the network its weights; return what each item [N,V] would get from the others."""
         items = _most_popular(space, self._config.most_items)
         weights = {name: choice.part_weights.get(name, 1.0) for name in rows}
         # One part at a time: the features of all of them would not fit.
         table = sum((weights[name] * _kernel(make()[items]) for name, make in rows.items()), torch.zeros(()))
         targets = space.items[items]
         ridge = Ridge.of(table, targets, choice.penalty)
-        for name, make in rows.items():
-            network.part(name).weights.copy_(ridge.weights(make()[items], weights[name]))
         network.mean.copy_(ridge.mean)
-        return _Known(items, left_out(table, targets, choice.penalty))
+        unmet = ridge.mean.expand(len(space.items), -1).clone()
+        for name, make in rows.items():
+            features = make()
+            solved = ridge.weights(features[items], weights[name])
+            network.part(name).solve(solved)
+            unmet += features @ solved
+        unmet[items] = left_out(table, targets, choice.penalty)
+        return unmet
 
     def _wide_parts(self, features: ContentFeatures, arrays: Arrays) -> dict[str, ContentPart]:
         width, sizes = self._config.width, features.sizes

@@ -40,7 +40,6 @@ class TowerTraining:
     space: CollaborativeSpace
     interactions: Interactions
     window: HistoryWindow
-    device: str = "cpu"
 
     @torch.no_grad()
     def run(self, network: UserEncoder) -> ItemTower:
@@ -60,7 +59,9 @@ class TowerTraining:
         columns = self.interactions.columns.runs(
             self.interactions.columns.offsets[:-1][drawn], self.interactions.columns.offsets[1:][drawn]
         )
-        vectors, encoder = item_vectors(network), TorchEncoder(network, self.device)
+        # Where the network is: it may have been on another device in training, and is exported from this one.
+        device = str(next(network.parameters()).device)
+        vectors, encoder = item_vectors(network), TorchEncoder(network, device)
         rows = self.window.newest(columns, len(vectors.outputs))
         lots = np.split(np.arange(len(drawn)), range(LOT, len(drawn), LOT))
         encoded = [encoder.encode(vectors.batch(rows.only(lot))) for lot in lots]

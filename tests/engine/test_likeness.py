@@ -9,9 +9,17 @@ from live_world import CONTENT, ITEMS, WIDTH, content_of, live
 
 from engine.catalogue import Catalogue
 from engine.errors import QueryError, UnsupportedError
+from engine.index import VectorIndex
+from engine.item_vectors import ItemVectors
+from engine.items import ItemTable
+from engine.live_item import LiveItem
 from engine.popularity_source import PopularitySource
 from engine.recommender import Recommender
+from engine.vector_source import VectorSource
+from engine.vocabulary import Vocabulary
 from engine.window import HistoryWindow
+
+MANY = 2_000
 
 
 def cosines(vectors: dict[str, np.ndarray], item: str) -> list[tuple[str, float]]:
@@ -102,14 +110,35 @@ def test_a_space_that_the_bundle_lacks_names_the_config(space: str) -> None:
 
 
 def test_a_large_catalogue_is_searched_by_its_index() -> None:
-    for recommender, space in (
-        (live_world.live_recommender(), "hybrid"),
-        (live_world.content_recommender(), "content"),
-    ):
-        recommender.catalogue.put([live("new", 50), live("hidden", 51, is_hidden=True)])
-        for item in ("3", "new"):
-            exact = recommender.catalogue.similar(item, 4, space)
-            recommender.catalogue._likeness._spaces[space].exact_numbers = 0
-            check(recommender.catalogue.similar(item, 4, space).items, exact.items)
-            assert len(exact.items) == 4
-            recommender.catalogue._likeness._spaces[space].exact_numbers = 10**9
+    """Users look for new items elsewhere than where the items are that are like them; they are found all the same."""
+    random = np.random.default_rng(0)
+    inputs = random.normal(size=(MANY + 1, WIDTH)).astype(np.float32)
+    inputs /= np.linalg.norm(inputs, axis=1, keepdims=True)
+    inputs[-1] = 0
+    outputs = np.hstack((inputs[:-1], np.zeros((MANY, 1), np.float32)))
+    items = ItemTable(Vocabulary(map(str, range(MANY))), {"popularity": np.ones(MANY, np.float32)})
+    index = VectorIndex.build(outputs)
+    source = VectorSource("mean", ItemVectors(inputs, outputs), live_world.MeanEncoder(), index)
+    content = np.hstack((inputs[:-1], -outputs))
+    towers = {"mean": live_world.HalvingTower()}
+    recommender = Recommender(items, HistoryWindow(), [source], towers=towers, content_vectors=content)
+    twins = [LiveItem(f"twin {each}", content_vector=content[3] * (1 + each / 10)) for each in range(5)]
+    recommender.catalogue.put(twins)
+    for item in ("3", "8", "twin 2"):
+        exact = recommender.catalogue.similar(item, 12, "hybrid")
+        recommender.catalogue._likeness._spaces["hybrid"].exact_numbers = 40
+        found = recommender.catalogue.similar(item, 12, "hybrid")
+        recommender.catalogue._likeness._spaces["hybrid"].exact_numbers = 10**9
+        assert {other for other, _ in found.items} == {other for other, _ in exact.items}
+        assert sum(other.startswith("twin") for other, _ in found.items) >= 4 * (item != "8")
+
+
+def test_content_is_searched_by_the_index_of_its_source() -> None:
+    recommender = live_world.content_recommender()
+    recommender.catalogue.put([live("new", 50), live("hidden", 51, is_hidden=True)])
+    for item in ("3", "new"):
+        exact = recommender.catalogue.similar(item, 4, "content")
+        recommender.catalogue._likeness._spaces["content"].exact_numbers = 0
+        check(recommender.catalogue.similar(item, 4, "content").items, exact.items)
+        assert len(exact.items) == 4
+        recommender.catalogue._likeness._spaces["content"].exact_numbers = 10**9

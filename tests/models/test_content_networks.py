@@ -276,3 +276,11 @@ def test_a_committee_says_the_mean_of_what_its_members_say_in_one_space() -> Non
     second = torch.stack((said[:, 1], -said[:, 0]), dim=1) - torch.tensor([3.0, 4.0])
     torch.testing.assert_close(committee.member(1, x), second)
     torch.testing.assert_close(committee(x), (first + second) / 2)
+
+
+def test_pictures_are_read_alike_by_landmarks_and_by_how_near_they_are() -> None:
+    part, given = StatisticsPart(PictureStatistics(3), 6, WIDTH), pictures(20, 3, 32, 24)
+    part.learn(given)
+    weights = torch.randn(6, WIDTH)
+    part.solve(weights)
+    torch.testing.assert_close(part(given), part.features(given) @ weights, atol=1e-4, rtol=1e-4)

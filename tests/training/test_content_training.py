@@ -238,5 +238,11 @@ def test_items_beyond_those_that_are_solved_for_are_read_all_the_same() -> None:
     assert ((found.trained.honest - found.trained.vectors)[popular].norm(dim=1) > 1e-3).all()
 
 
+def test_of_no_item_a_network_is_asked_that_learned_from_it() -> None:
+    told_by, fields, changes = WAYS["cnn"]
+    found = taught(told_by, fields, **changes, most_items=30, rehearsed_items=20)
+    assert ((found.trained.honest - found.trained.vectors).norm(dim=1) > 1e-4).all()
+
+
 def test_noise_is_no_topic() -> None:
     assert not set(NOISE) & {word for _, words, _ in TOPICS for word in words.split()}
