@@ -93,10 +93,11 @@ class ItemReading:
 
     async def _newest(self, item_id: str) -> ItemDocument | None:
         [document] = await self._store.read([item_id])
-        if document is not None:
-            # Another worker may have taken it a moment ago.
-            await self._tail.reach(document.seq)
-        return document
+        if document is None:
+            return None
+        # Another worker may have taken it a moment ago.
+        await self._tail.reach(document.seq)
+        return self._items.up_to_date(document)
 
     def _known(self, item_id: str) -> CatalogueItem:
         if (item := self._items.catalogue.get(item_id)) is None:

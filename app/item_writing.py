@@ -102,7 +102,7 @@ class ItemWriting:
             )
         if document is None or document.is_deleted:
             raise NotFoundError(f"item {item_id!r} is unknown; add it with POST /items")
-        return document
+        return self._items.up_to_date(document)
 
     async def _patched(self, patch: ItemPatch, kept: Media, before: ItemDocument) -> Draft:
         given = patch.model_fields_set

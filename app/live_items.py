@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
+from typing import Any
 
 from sortedcontainers import SortedList
 
@@ -34,13 +36,13 @@ class LiveItems:
         self._network = network
         self._seqs: dict[str, int] = {}
         self._places = _places(items)
-        self._described = frozenset(self._places)
+        self._described = _described(items)
         self._order = SortedList(self._places.values())
 
     def apply(self, documents: Sequence[ItemDocument]) -> None:
         """Make the catalogue say what the documents say; of several of one item the last counts."""
         newest = {each.item_id: each for each in documents}
-        here = [each for each in newest.values() if not each.is_deleted]
+        here = [self.up_to_date(each) for each in newest.values() if not each.is_deleted]
         gone = newest.keys() - {each.item_id for each in here}
         self.catalogue.remove(sorted(gone))
         self._put(here)
@@ -52,13 +54,24 @@ class LiveItems:
             if not self.is_trained(each.item_id):
                 self._place(each.item_id, (each.added_at, each.item_id))
 
+    def up_to_date(self, document: ItemDocument) -> ItemDocument:
+        """Return what is stored of an item; where only is_hidden is the client's, this bundle says all else of it."""
+        if not document.of_bundle:
+            return document
+        if self.is_trained(document.item_id):
+            return replace(document, metadata=self._trained(document.item_id))
+        if (metadata := self._described.get(document.item_id)) is None:
+            return document
+        added_at, _ = self._places.get(document.item_id, (document.added_at, ""))
+        return replace(document, metadata=metadata, added_at=added_at)
+
     def is_newest(self, document: ItemDocument) -> bool:
         """Return whether nothing newer of this item has been applied, and it is not about to be."""
         return self._seqs.get(document.item_id) == document.seq and not document.is_deleted
 
     def others(self, item_ids: Collection[str]) -> list[str]:
         """Return the items that came neither with the bundle nor are among these."""
-        return list(self._places.keys() - set(item_ids) - self._described)
+        return list(self._places.keys() - set(item_ids) - self._described.keys())
 
     def is_trained(self, item_id: str) -> bool:
         """Return whether training has learned of the item; others may come with the bundle too, described only."""
@@ -83,6 +96,11 @@ class LiveItems:
         places = list(islice(self._order.irange(place, inclusive=(False, True)), n + 1))
         items = [item for _, item_id in places[:n] if (item := self.catalogue.get(item_id))]
         return items, [place, *places][n] if len(places) > n else None
+
+    def _trained(self, item_id: str) -> dict[str, Any]:
+        encoded = self._items.metadata
+        metadata: dict[str, Any] = json.loads(encoded[self._items.vocabulary.index_of(item_id)]) if encoded else {}
+        return metadata
 
     def _place(self, item_id: str, place: Place) -> None:
         before = self._places.get(item_id)
@@ -125,12 +143,19 @@ class LiveItems:
         is_settled = is_fit or is_best_here or is_trained or self._network is None
         (self.stale.discard if is_settled else self.stale.add)(document.item_id)
         metadata = document.metadata if is_trained else document.shortened()
-        vector = document.vector if is_fit else self.catalogue.content_of(document.item_id)
+        own = self.catalogue.content_of(document.item_id)
+        vector = document.vector if is_fit and (own is None or not is_best_here) else own
         return LiveItem(document.item_id, metadata, document.is_hidden, document.added_at, vector)
 
 
+def _described(items: ItemTable) -> dict[str, Mapping[str, Any]]:
+    """Return what the bundle says of the items that it describes, but that were not trained."""
+    rows = items.rows
+    return {items.vocabulary.id_of(row): rows.metadata[row] for row in range(rows.base + 1, rows.end)}
+
+
 def _places(items: ItemTable) -> dict[str, Place]:
-    """Return the places of the items that came with the bundle as described, but were not trained."""
+    """Return the places of the same items."""
     added_at = items.rows.added_at.rows.tolist()
     ids = [items.vocabulary.id_of(items.rows.base + 1 + row) for row in range(len(added_at))]
     return {item_id: (at, item_id) for at, item_id in zip(added_at, ids, strict=True)}

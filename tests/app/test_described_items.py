@@ -18,7 +18,8 @@ from redis import Redis
 
 from app.embedded_store import EmbeddedStore
 from app.item import Item, ItemPatch
-from app.item_store import LOT
+from app.item_document import ItemDocument
+from app.item_store import LOT, Draft
 from app.items import Items
 from app.metrics import Metrics
 from app.settings import Settings
@@ -87,6 +88,31 @@ def test_hiding_one_keeps_its_vector_and_a_change_of_its_content_makes_another(t
 
     with EmbeddedStore(tmp_path) as store:
         asyncio.run(changed(store.url))
+
+
+def test_a_newer_bundle_says_what_an_item_is_that_was_only_hidden(tmp_path: Path) -> None:
+    old = {"metadata": {"title": "Of an older bundle"}, "of_bundle": True, "model": "1", "vector": content_of(99)}
+    hidden = {"3": {"number": 3}, "described 1": {"title": "T"}}
+
+    async def followed(url: str) -> None:
+        async with opened(url) as items:
+            drafts = [Draft(ItemDocument(item_id, is_hidden=True, **old)) for item_id in (*hidden, "elsewhere")]
+            await items.writing._store.put(drafts)
+            await items.tail.reach(await items.writing._store.seq())
+            listed = {each.item_id: each for each in items.reading.page(99, None).items}
+            for item_id, metadata in hidden.items():
+                shown = await items.reading.get(item_id)
+                assert (shown.metadata, shown.is_hidden) == (metadata, True)
+                assert listed[item_id].metadata == metadata
+            assert listed["described 1"].added_at == 6.0
+            np.testing.assert_array_equal(vector_of(items, "described 1"), content_of(1))
+            # A bundle without the item has nothing better to say.
+            assert (await items.reading.get("elsewhere")).metadata == old["metadata"]
+            await items.writing.patch("described 1", ItemPatch(tags=["a"]))
+            assert (await items.reading.get("described 1")).metadata == {"title": "T", "tags": ["a"]}
+
+    with EmbeddedStore(tmp_path) as store:
+        asyncio.run(followed(store.url))
 
 
 def test_the_receipt_says_that_a_change_parts_an_item_from_the_image_of_the_bundle(tmp_path: Path) -> None:

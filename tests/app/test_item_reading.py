@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from types import SimpleNamespace
 
 import live_world
 import pytest
 
 from app.item_document import ItemDocument
 from app.item_reading import ItemReading
+from app.live_items import LiveItems
 from engine.errors import NotFoundError, StoreError
 
 
@@ -18,8 +18,9 @@ class Behind:
     """A store that has the item "new" as change 7, and a tail that is only now going to read of it."""
 
     def __init__(self, *, is_reachable: bool = True) -> None:
-        self.catalogue = live_world.content_recommender().catalogue
-        self.reading = ItemReading(self, self, SimpleNamespace(catalogue=self.catalogue), "1")
+        recommender = live_world.content_recommender()
+        self.catalogue = recommender.catalogue
+        self.reading = ItemReading(self, self, LiveItems(self.catalogue, recommender.items, "1"), "1")
         self._is_reachable = is_reachable
 
     async def read(self, item_ids: Sequence[str]) -> list[ItemDocument | None]:
