@@ -54,8 +54,9 @@ class Draft:
         """Return what put.lua takes for an item."""
         expected = "" if self.expected is None else str(self.expected)
         document = self.document
-        head = [document.item_id, expected, repr(document.added_at), "true" if document.is_deleted else "false"]
-        return [*head, document.tail(), *(_media_argument(each) for each in (self.image, self.audio))]
+        flags = ("true" if each else "false" for each in (document.is_deleted, document.of_bundle))
+        media = (_media_argument(each) for each in (self.image, self.audio))
+        return [document.item_id, expected, repr(document.added_at), *flags, document.tail(), *media]
 
 
 class ItemStore:

@@ -2,13 +2,14 @@
 -- KEYS: state, media, log, seq, deleted (by when that was last of use, unix seconds), number of bytes in media
 -- ARGV: length of the log, most items, most bytes of media; then for each item:
 --       item_id, the seq that it must have now ('' any, '0' unknown), added_at, deleted (true or false),
---       the rest of its document, and image and audio: '=' as it was, '-' none, '+' and the bytes
+--       whether only is_hidden is not the bundle's (true or false), the rest of its document, and image and audio: '=' as
+--       it was, '-' none, '+' and the bytes
 -- Returns {0, {the seq of each}}; {1, item_id} where another seq stands; what there would be too many of: {2, number of
 -- items}, {3, number of deleted ones}, {4, bytes of media}.
-local FIRST, PARTS = 4, 7
+local FIRST, PARTS = 4, 8
 local KINDS = {'image:', 'audio:'}
 local function growth(at, offset)
-  local given = ARGV[at + 4 + offset]
+  local given = ARGV[at + 5 + offset]
   if given == '=' then
     return 0
   end
@@ -21,10 +22,14 @@ for at = FIRST, #ARGV, PARTS do
     return {1, ARGV[at]}
   end
   unknown = unknown + (seq and 0 or 1)
-  shown = shown + (ARGV[at + 3] == 'false' and 1 or 0) - (deleted == 'false' and 1 or 0)
+  local was_here, is_here = deleted == 'false', ARGV[at + 3] == 'false'
+  -- Who hides an item of the bundle adds none: there are no more of these than the bundle has.
+  if was_here ~= is_here and ARGV[at + 4] == 'false' then
+    shown = shown + (is_here and 1 or -1)
+  end
   bytes = bytes + growth(at, 1) + growth(at, 2)
   -- An item that was deleted and comes again is a new one.
-  stood[at] = deleted == 'false' and added_at or ARGV[at + 2]
+  stood[at] = was_here and added_at or ARGV[at + 2]
 end
 local most, all, gone = tonumber(ARGV[2]), redis.call('HLEN', KEYS[1]), redis.call('ZCARD', KEYS[5])
 if shown > 0 and all - gone + shown > most then
@@ -48,14 +53,14 @@ for at = FIRST, #ARGV, PARTS do
   local seq = string.format('%.0f', redis.call('INCR', KEYS[4]))
   redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[1], seq .. '-0', 'item_id', ARGV[at])
   local begin = '{"seq":' .. seq .. ',"added_at":' .. stood[at] .. ',"deleted":' .. ARGV[at + 3]
-  redis.call('HSET', KEYS[1], ARGV[at], begin .. ARGV[at + 4])
+  redis.call('HSET', KEYS[1], ARGV[at], begin .. ARGV[at + 5])
   if ARGV[at + 3] == 'true' then
     redis.call('ZADD', KEYS[5], now[1], ARGV[at])
   else
     redis.call('ZREM', KEYS[5], ARGV[at])
   end
   for offset, kind in ipairs(KINDS) do
-    local given = ARGV[at + 4 + offset]
+    local given = ARGV[at + 5 + offset]
     -- Counted again here, for the same item may come twice.
     redis.call('INCRBY', KEYS[6], string.format('%.0f', growth(at, offset)))
     if given == '-' then

@@ -116,6 +116,13 @@ def item_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield store.url
 
 
+@pytest.fixture
+def url(tmp_path: Path) -> Iterator[str]:
+    """A store that nobody else uses."""
+    with EmbeddedStore(tmp_path) as store:
+        yield store.url
+
+
 @pytest.fixture(scope="session")
 def pair(start: Start, item_store: str) -> tuple[Service, Service]:
     """Two workers, each with a port of its own, whose bundle reads content."""
