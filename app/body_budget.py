@@ -15,7 +15,9 @@ class CrowdedError(Exception):
 
 
 class BodyBudget:
-    """Answers 429 to an item whose body does not fit beside those under way; one alone always fits, and ratings pass.
+    """Answers 429 to an item whose body does not fit beside those under way; one alone always fits.
+
+    Ratings pass, and requests without a body.
 
     Plain ASGI, around what reads the body and holds it until the answer is sent.
     """
@@ -38,7 +40,7 @@ class BodyBudget:
             size = len(message.get("body", b""))
             own += size
             self._held += size
-            if self._most < self._held > own:
+            if size and self._most < self._held > own:
                 raise CrowdedError
             return message
 

@@ -164,9 +164,8 @@ class ItemTail:
     async def _refresh(self) -> None:
         """Compute vectors again that another content network computed."""
         await self._has_stale.wait()
-        # Each worker begins elsewhere (hashes differ by process), so that they share the work.
-        wanted = sorted(self._items.stale, key=hash)[:BATCH]
-        documents = [each for each in await self._read(wanted) if self._items.is_newest(each)]
+        found = await self._read(self._items.stale_lot(BATCH))
+        documents = [each for each in found if self._items.is_newest(each)]
         done = [each for each in documents if each.model == self._encoding.version]
         renewed = await self._renewed([each for each in documents if each.model != self._encoding.version])
         self._items.apply([each for each in (*done, *renewed) if self._items.is_newest(each)])

@@ -38,6 +38,7 @@ class LiveItems:
         self._places = _places(items)
         self._described = _described(items)
         self._order = SortedList(self._places.values())
+        self._waiting: list[str] = []
 
     def apply(self, documents: Sequence[ItemDocument]) -> None:
         """Make the catalogue say what the documents say; of several of one item the last counts."""
@@ -68,6 +69,15 @@ class LiveItems:
     def is_newest(self, document: ItemDocument) -> bool:
         """Return whether nothing newer of this item has been applied, and it is not about to be."""
         return self._seqs.get(document.item_id) == document.seq and not document.is_deleted
+
+    def stale_lot(self, n: int) -> list[str]:
+        """Return the next stale items, at most n; each comes once before any comes again."""
+        if not self._waiting:
+            # Each worker has an order of its own (hashes of texts differ by process), so that they share the work.
+            self._waiting = list(self.stale)
+        lot = self._waiting[-n:]
+        del self._waiting[-n:]
+        return [item_id for item_id in lot if item_id in self.stale]
 
     def others(self, item_ids: Collection[str]) -> list[str]:
         """Return the items that came neither with the bundle nor are among these."""

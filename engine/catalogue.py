@@ -64,11 +64,12 @@ class Catalogue:
         if self._content is None and content_vectors is not None:
             self._content = ContentVectors(content_vectors)
         self._likeness = Likeness(items, sources, self._content)
+        self._left_behind = 0
 
     @property
     def dead_rows(self) -> int:
-        """How many rows are of no more use: each item that was removed, or given another vector, leaves one behind."""
-        return len(self._items.rows.dead)
+        """How many live rows are of no more use: each item that was removed, or given another vector, leaves one."""
+        return self._left_behind
 
     def put(self, items: Sequence[LiveItem]) -> None:
         """Add items, or change those that are there; of several with one id the last counts.
@@ -160,6 +161,7 @@ class Catalogue:
     def _forget(self, index: int) -> None:
         self._items.forget(index)
         if index > len(self._items):
+            self._left_behind += 1
             for source in self._indexed:
                 source.index.forget(index)
 

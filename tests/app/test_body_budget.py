@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from pathlib import Path
 
+import httpx
 from problem_document import check
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
 
+from app.body_budget import BodyBudget
 from app.embedded_store import EmbeddedStore
 
 ITEM = b'{"item_id": "a", "description": "' + b"x" * 1_500 + b'"}'
@@ -33,3 +39,25 @@ def test_bodies_under_way_share_a_budget(start, tmp_path: Path) -> None:
             assert service.http.post("/items", content=ITEM).status_code == 200
             assert service.http.post("/items", content=ITEM + b" " * 3_000).status_code == 200
         service.stop()
+
+
+def test_a_request_without_a_body_is_never_refused() -> None:
+    async def held() -> list[int]:
+        come, go = asyncio.Event(), asyncio.Event()
+
+        async def reading(scope: Scope, receive: Receive, send: Send) -> None:
+            if await Request(scope, receive).body() == ITEM:
+                come.set()
+                await go.wait()
+            await PlainTextResponse("read")(scope, receive, send)
+
+        transport = httpx.ASGITransport(BodyBudget(reading, most=1_000))
+        async with httpx.AsyncClient(transport=transport, base_url="http://here") as http:
+            large = asyncio.create_task(http.post("/items", content=ITEM))
+            await come.wait()
+            others = [await http.request(*call) for call in (("GET", "/items"), ("DELETE", "/items/a"))]
+            refused = await http.post("/items", content=b"{}")
+            go.set()
+            return [answer.status_code for answer in (await large, *others, refused)]
+
+    assert asyncio.run(held()) == [200, 200, 200, 429]

@@ -275,6 +275,16 @@ def test_rows_that_were_left_behind_leave_the_index_too(recommender: Recommender
     assert len(source.index) == ITEMS + 3
 
 
+def test_only_live_rows_are_left_behind(catalogue: Catalogue) -> None:
+    catalogue.put([live("a", 50), live("b", None)])
+    catalogue.remove(["3", "nobody", "3"])
+    catalogue.put([live("4", 51), live("a", 50, is_hidden=True)])
+    assert catalogue.dead_rows == 0
+    catalogue.put([live("a", 51)])
+    catalogue.remove(["b", "b"])
+    assert catalogue.dead_rows == 2
+
+
 def test_two_tables_share_nothing_that_came(recommender: Recommender) -> None:
     before = live_world.live_recommender()
     recommender.catalogue.put([live("new", 50), live("3", None, is_hidden=True)])
