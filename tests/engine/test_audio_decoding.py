@@ -151,6 +151,32 @@ def test_a_sound_is_known_by_how_it_begins(kind: str, has_library: bool, monkeyp
             check_audio(other)
 
 
+@pytest.mark.parametrize(
+    "encoded",
+    [
+        encode(tone(), kind="RF64"),
+        b"RIFF\x00\x00\x00\x00AVI LIST",
+        b"RIFF\x00\x00\x00\x00WEBPVP8 ",
+        b"FORM\x00\x00\x00\x00ILBMBMHD",
+        "text".encode("utf-16"),
+        b"\xff\xf9 reserved layer",
+        b"\xff\xea reserved version",
+    ],
+)
+def test_what_only_begins_alike_is_refused_without_the_library(encoded: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "soundfile", None)
+    with pytest.raises(DataError, match="no known format"):
+        check_audio(encoded)
+
+
+@pytest.mark.parametrize("rate", [8_000, 22_050, 44_100])
+def test_a_bare_frame_of_any_version_is_an_mp3(rate: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded = encode(tone(rate=rate), rate, "MP3")
+    frame = encoded[encoded.index(b"\xff") :]
+    monkeypatch.setitem(sys.modules, "soundfile", None)
+    check_audio(frame)
+
+
 def test_a_head_that_promises_more_than_there_is_needs_the_library() -> None:
     with pytest.raises(DataError, match="cannot be decoded"):
         check_audio(b"fLaC and nothing")
