@@ -60,7 +60,11 @@ class Settings(BaseSettings):
     max_live_items: int = Field(default=1_000_000, ge=1)
     """How many added or changed items the store takes; each worker holds them in memory."""
     deleted_days: float = Field(default=30.0, ge=2, allow_inf_nan=False)
-    """How long a deleted item is remembered after the last day on which a service ran whose bundle knows it."""
+    """After how many days the store forgets that an item was deleted.
+
+    They count from the deletion; for an item that is still in the bundle, from the last day on which the service ran. A
+    bundle that has the item and is served after that shows it again.
+    """
     exploration_share: float = Field(default=0.0, ge=0, le=1)
     """Share of the places of an answer that is given to items by chance. 0 switches exploration off."""
     novelty_boost: float = Field(default=0.0, ge=0, allow_inf_nan=False)

@@ -47,12 +47,19 @@ def export_items(out: Path) -> None:
             f" unix://{settings.var.resolve()}/valkey/valkey.sock)"
         )
     with atomic_folder(out) as folder:
-        rows = asyncio.run(_export(settings.redis_url.get_secret_value(), settings, folder))
+        rows, parted = asyncio.run(_export(settings.redis_url.get_secret_value(), settings, folder))
         table_of(rows).write_parquet(folder / TABLE)
     images = sum(bool(row["image"]) for row in rows)
     console.print(
         f"{len(rows):,} items and {images:,} images are in {out}; give {out / TABLE} to liverec train --items"
     )
+    if parted:
+        console.print(
+            f"Items that have one file that came live, and so lose the other, which only an earlier items file names:"
+            f" {len(parted):,} ({', '.join(map(repr, parted[:5]))}{', …' if len(parted) > 5 else ''}). To keep it, send it"
+            " with PUT /items/{item_id}/image or /audio and export again",
+            markup=False,
+        )
 
 
 def table_of(rows: Sequence[Row]) -> pl.DataFrame:
@@ -64,25 +71,31 @@ def table_of(rows: Sequence[Row]) -> pl.DataFrame:
     return pl.DataFrame(columns, schema, strict=True)
 
 
-async def _export(url: str, settings: Settings, folder: Path) -> list[Row]:
+async def _export(url: str, settings: Settings, folder: Path) -> tuple[list[Row], list[str]]:
+    """Return the rows, and which items lose a file that only the items file below names."""
     connection = await StoreConnection.connect(url, settings)
     try:
-        store, rows = ItemStore(connection), dict[str, Row]()
+        store, rows, parted = ItemStore(connection), dict[str, Row](), set[str]()
         async for documents in store.scan():
             # Of what was only hidden, the items file that described it says more.
             here = [each for each in documents if not each.is_deleted and not each.of_bundle]
             media = await store.media([each.item_id for each in here]) if here else []
             pairs = zip(here, media, strict=True)
-            rows |= {document.item_id: _row(document, each, folder) for document, each in pairs}
+            for document, each in pairs:
+                row = rows[document.item_id] = _row(document, each, folder)
+                # What a scan gives twice has changed meanwhile.
+                is_parted = any(row[kind] == "" for kind in document.elsewhere)
+                (parted.add if is_parted else parted.discard)(document.item_id)
     finally:
         await connection.close()
-    return [rows[item_id] for item_id in sorted(rows)]
+    return [rows[item_id] for item_id in sorted(rows)], sorted(parted)
 
 
 def _row(document: ItemDocument, media: Media, folder: Path) -> Row:
     files = {"image": media.image, "audio": media.audio}
     named = {kind: _written(folder, kind, document.item_id, content) for kind, content in files.items()}
-    # Null leaves the files of the items file below as they are; an empty text says that there are none.
+    # Null leaves the files of the items file below as they are; an empty text says that there are none. A row with one
+    # file of its own cannot leave the other as it is: both are looked for in one folder.
     for kind in document.elsewhere if not any(named.values()) else ():
         named[kind] = None
     return {**document.metadata, "item_id": document.item_id, **named}

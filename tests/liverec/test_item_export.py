@@ -111,6 +111,31 @@ def test_what_was_exported_is_laid_over_other_items(monkeypatch: pytest.MonkeyPa
     assert preparation.newcomer_contents[0].image.startswith(b"\xff\xd8")
 
 
+def test_the_export_says_which_items_lose_a_file(
+    monkeypatch: pytest.MonkeyPatch, url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def add() -> None:
+        connection = await StoreConnection.connect(url, Settings())
+        both = ItemDocument("both", metadata=TRAINED, has_image=True, has_audio=True)
+        drafts = [
+            Draft(ItemDocument("parted", metadata=TRAINED, has_audio=True), audio=b"a sound"),
+            Draft(both, image=thumbnail(picture(), 256, 1_000_000), audio=b"a sound"),
+        ]
+        await ItemStore(connection).put(drafts)
+        await connection.close()
+
+    assert export(monkeypatch, url, tmp_path / "before") == 0
+    assert "lose the other" not in " ".join(capsys.readouterr().err.split())
+    asyncio.run(add())
+    assert export(monkeypatch, url, tmp_path / "out") == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert "lose the other, which only an earlier items file names: 1 ('parted')." in said
+    assert "send it with PUT /items/{item_id}/image or /audio and export again" in said
+    rows = {row["item_id"]: row for row in pl.read_parquet(tmp_path / "out" / "items.parquet").iter_rows(named=True)}
+    assert rows["parted"]["image"] == ""
+    assert rows["item 3"]["image"] is None
+
+
 def test_a_store_without_items_gives_an_empty_table(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with EmbeddedStore(tmp_path) as store:
         assert export(monkeypatch, store.url, tmp_path / "out") == 0
