@@ -54,10 +54,10 @@ def export_items(out: Path) -> None:
         f"{len(rows):,} items and {images:,} images are in {out}; give {out / TABLE} to liverec train --items"
     )
     if parted:
+        some = ", ".join([*map(repr, parted[:5]), *(["…"] if len(parted) > 5 else [])])
         console.print(
             f"Items that have one file that came live, and so lose the other, which only an earlier items file names:"
-            f" {len(parted):,} ({', '.join(map(repr, parted[:5]))}{', …' if len(parted) > 5 else ''}). To keep it, send it"
-            " with PUT /items/{item_id}/image or /audio and export again",
+            f" {len(parted):,} ({some}). To keep it, send it with PUT /items/{{item_id}}/image or /audio and export again",
             markup=False,
         )
 
