@@ -56,8 +56,9 @@ def export_items(out: Path) -> None:
     if parted:
         some = ", ".join([*map(repr, parted[:5]), *(["…"] if len(parted) > 5 else [])])
         console.print(
-            f"Items that have one file that came live, and so lose the other, which only an earlier items file names:"
-            f" {len(parted):,} ({some}). To keep it, send it with PUT /items/{{item_id}}/image or /audio and export again",
+            "Items that have one file that came live, and so lose the other, which only an earlier items file names:"
+            f" {len(parted):,} ({some}). To keep it, send it with PUT /items/{{item_id}}/image or /audio and export"
+            " again",
             markup=False,
         )
 
