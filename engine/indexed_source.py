@@ -46,5 +46,6 @@ class IndexedSource(ABC):
 
     def scores(self, reading: Floats, candidates: Indices) -> Floats:
         """Return the product of user vector and item vector [B,K]."""
-        scores: Floats = np.matmul(self.vectors_of(candidates), reading[:, :, None])[:, :, 0]
+        # Not matmul: of such small shapes BLAS now and then reports an invalid value where there is none.
+        scores: Floats = np.einsum("bkv,bv->bk", self.vectors_of(candidates), reading)
         return scores
