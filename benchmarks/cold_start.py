@@ -34,6 +34,7 @@ EVERYTHING = {**WORDS, "categories": ["categories"], "hashed": ["director", "cas
 ROWS: dict[str, dict[str, object]] = {
     "text only": {**NOTHING, **WORDS},
     "image only": {**NOTHING, "image": True},
+    "image only, no network": {**NOTHING, "image": True, "content.pictures": False},
     "text + image": {**NOTHING, **WORDS, "image": True},
     CONTENT_ONLY: EVERYTHING,
     "hybrid": EVERYTHING,
@@ -48,7 +49,8 @@ def liverec(*arguments: object) -> None:
 
 
 def settings(fields: Mapping[str, object]) -> list[str]:
-    return [word for name, value in fields.items() for word in ("--set", f"content.fields.{name}={json.dumps(value)}")]
+    keys = {name: name if name.startswith("content.") else f"content.fields.{name}" for name in fields}
+    return [word for name, value in fields.items() for word in ("--set", f"{keys[name]}={json.dumps(value)}")]
 
 
 def ranked(options: argparse.Namespace, bundle: Path, work: Path, *more: str) -> dict[str, float]:
