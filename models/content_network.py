@@ -39,7 +39,7 @@ class ContentPart(nn.Module):
         """Return what the weights are solved for [B,F]."""
         raise NotImplementedError
 
-    def solve(self, weights: Tensor) -> None:
+    def take(self, weights: Tensor) -> None:
         """Take the weights [F,V] of the features."""
         self.weights.copy_(weights)
 
@@ -125,7 +125,7 @@ class StatisticsPart(ContentPart):
         found: Tensor = self.landmarks(self.statistics(x))
         return found
 
-    def solve(self, weights: Tensor) -> None:
+    def take(self, weights: Tensor) -> None:
         """Take the weights [F,V] of the features, as weights of how near the landmarks are: one table less to carry."""
         self.weights.copy_(self.landmarks.root @ weights)
 

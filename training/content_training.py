@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,12 +45,11 @@ Rows = Mapping[str, Callable[[], Tensor]]
 
 @dataclass(frozen=True, slots=True)
 class TrainedContent:
-    """The network with the features that it reads; of the training items its vectors [N,V], and `honest` [N,V], what it
-    would say of each if it had not learned from it."""
+    """The network with the features that it reads; `honest` [N,V]: what it would say of each training item if it had
+    not learned from it."""
 
     features: ContentFeatures
     network: ContentNetwork
-    vectors: Tensor
     honest: Tensor
     score: float
     """NDCG@10 of held-out items among themselves (Rehearsal)."""
@@ -58,11 +57,12 @@ class TrainedContent:
     readable: Tensor
     """Which training items [N] have any content."""
 
+    @torch.no_grad()
     def of(self, items: Sequence[ItemContent]) -> Tensor:
         """Return the content vectors of any items [B,V]."""
-        lots = [items[start : start + LOT] for start in range(0, len(items), LOT)]
-        empty = torch.zeros(0, len(self.network.mean))
-        return torch.cat([empty, *(_vectors(self.network, tensors(self.features, lot)) for lot in lots)])
+        none = torch.zeros(0, len(self.network.mean))
+        lots = _lots(self.features, items)
+        return torch.cat([none, *(self.network(*(lot[name] for name in self.network.inputs)) for lot in lots)])
 
 
 class ContentTraining:
@@ -75,12 +75,11 @@ class ContentTraining:
 
     def run(self, features: ContentFeatures, items: Sequence[ItemContent], space: CollaborativeSpace) -> TrainedContent:
         """Learn from items whose places in the space are known, in that order."""
-        lots = [tensors(features, items[start : start + LOT]) for start in range(0, len(items), LOT)]
-        arrays = {name: torch.cat([lot[name] for lot in lots]) for name in lots[0]}
+        arrays = _joined(_lots(features, items))
         columns = {name: column for column, name in enumerate(features.part_names)}
         present = {name: arrays[PRESENT][:, column] > 0 for name, column in columns.items()}
         rehearsal = Rehearsal(space, self._config.folds)
-        wide = self._wide_parts(features, arrays)
+        wide = self._wide_parts(features, arrays, present)
         deep, honest, curve = self._deep_parts(
             features, arrays, present, DeepContent(self._config, space, rehearsal, self._make_stage)
         )
@@ -88,12 +87,11 @@ class ContentTraining:
         rows = _rows(network, arrays, present, honest)
         choice = self._choice(rows, space)
         unmet = self._solve(network, rows, space, choice)
-        vectors, readable = torch.cat([_vectors(network, lot) for lot in lots]), arrays[PRESENT].any(dim=1)
         self._say(
             f"content: NDCG@10 of unknown items {choice.score:.4f} with penalty {choice.penalty:g}, parts"
             f" {', '.join(f'{name} {choice.part_weights.get(name, 1.0):g}' for name in network.names)}"
         )
-        return TrainedContent(features, network.eval(), vectors, unmet, choice.score, curve, readable)
+        return TrainedContent(features, network.eval(), unmet, choice.score, curve, arrays[PRESENT].any(dim=1))
 
     def _choice(self, rows: Rows, space: CollaborativeSpace) -> Choice:
         items = _most_popular(space, self._config.rehearsed_items)
@@ -115,12 +113,12 @@ class ContentTraining:
         for name, make in rows.items():
             features = make()
             solved = ridge.weights(features[items], weights[name])
-            network.part(name).solve(solved)
+            network.part(name).take(solved)
             unmet += features @ solved
         unmet[items] = left_out(table, targets, choice.penalty)
         return unmet
 
-    def _wide_parts(self, features: ContentFeatures, arrays: Arrays) -> dict[str, ContentPart]:
+    def _wide_parts(self, features: ContentFeatures, arrays: Arrays, present: Arrays) -> dict[str, ContentPart]:
         width, sizes = self._config.width, features.sizes
         parts: dict[str, ContentPart] = {}
         for name in ("categories", "sentence"):
@@ -137,7 +135,7 @@ class ContentTraining:
                 parts[name] = bag
         for name in PICTURES:
             if name in sizes:
-                pictures = arrays[name][arrays[PRESENT][:, features.part_names.index(name)] > 0]
+                pictures = arrays[name][present[name]]
                 landmarks = min(self._config.landmarks, len(pictures))
                 parts[name] = part = StatisticsPart(PictureStatistics(sizes[name][0]), landmarks, width)
                 part.learn(pictures)
@@ -194,11 +192,13 @@ def _unreadable(features: ContentFeatures, items: Sequence[ItemContent]) -> str:
     return ""
 
 
-@torch.no_grad()
-def _vectors(network: ContentNetwork, arrays: Arrays) -> Tensor:
-    network.eval()
-    vectors: Tensor = network(*(arrays[name] for name in network.inputs))
-    return vectors
+def _lots(features: ContentFeatures, items: Sequence[ItemContent]) -> Iterator[dict[str, Tensor]]:
+    return (tensors(features, items[start : start + LOT]) for start in range(0, len(items), LOT))
+
+
+def _joined(lots: Iterable[Arrays]) -> dict[str, Tensor]:
+    listed = list(lots)
+    return {name: torch.cat([lot[name] for lot in listed]) for name in listed[0]}
 
 
 def _rows(

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from engine.item_vectors import ItemVectors
 from engine.window import HistoryWindow
 from models import UserEncoder
 from models.item_tower import ItemTower
@@ -47,22 +48,20 @@ class TowerTraining:
         vectors = item_vectors(network)
         inputs, outputs = torch.from_numpy(vectors.inputs[:-1]), torch.from_numpy(vectors.outputs)
         tower = ItemTower(self.honest.shape[1], inputs.shape[1], outputs.shape[1])
-        user_vectors, places = self._readers(network)
+        user_vectors, places = self._readers(network, vectors)
         fit_inputs(tower.inputs, self.honest, inputs, self.weights)
         fit_outputs(tower.outputs, self.honest, outputs, self.weights, user_vectors, places)
         return tower.eval()
 
-    def _readers(self, network: UserEncoder) -> tuple[Tensor, Tensor]:
+    def _readers(self, network: UserEncoder, vectors: ItemVectors) -> tuple[Tensor, Tensor]:
         """Return what the network makes of some users' histories [S,E], and where these users stand [S,V]."""
-        lengths = np.diff(self.interactions.columns.offsets)
-        drawn = np.sort(np.random.default_rng(0).permutation(np.flatnonzero(lengths))[:MOST_READERS])
-        columns = self.interactions.columns.runs(
-            self.interactions.columns.offsets[:-1][drawn], self.interactions.columns.offsets[1:][drawn]
-        )
+        columns = self.interactions.columns
+        readers = np.flatnonzero(np.diff(columns.offsets))
+        drawn = np.sort(np.random.default_rng(0).permutation(readers)[:MOST_READERS])
+        histories = columns.runs(columns.offsets[:-1][drawn], columns.offsets[1:][drawn])
+        rows = self.window.newest(histories, len(vectors.outputs))
         # Where the network is: it may have been on another device in training, and is exported from this one.
-        device = str(next(network.parameters()).device)
-        vectors, encoder = item_vectors(network), TorchEncoder(network, device)
-        rows = self.window.newest(columns, len(vectors.outputs))
+        encoder = TorchEncoder(network, str(next(network.parameters()).device))
         lots = np.split(np.arange(len(drawn)), range(LOT, len(drawn), LOT))
         encoded = [encoder.encode(vectors.batch(rows.only(lot))) for lot in lots]
         return torch.from_numpy(np.concatenate(encoded)), self.space.users[torch.from_numpy(drawn)]

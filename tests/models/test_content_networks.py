@@ -282,5 +282,5 @@ def test_pictures_are_read_alike_by_landmarks_and_by_how_near_they_are() -> None
     part, given = StatisticsPart(PictureStatistics(3), 6, WIDTH), pictures(20, 3, 32, 24)
     part.learn(given)
     weights = torch.randn(6, WIDTH)
-    part.solve(weights)
+    part.take(weights)
     torch.testing.assert_close(part(given), part.features(given) @ weights, atol=1e-4, rtol=1e-4)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from interruption import NEVER, Interrupted, assert_same, stopped_at
 from torch import nn
 from worlds import markov_chain
 
@@ -54,14 +55,6 @@ SMALL = {
 }
 
 
-STEP = AveragedOptimiser.step
-NEVER = 1_000_000
-
-
-class Interrupted(BaseException):
-    """Stands for Ctrl-C, a power cut or a spot machine taken away."""
-
-
 @pytest.fixture(scope="module")
 def preparation() -> Preparation:
     events = markov_chain(users=30, items=12, events=9)
@@ -72,32 +65,12 @@ def config(**changed: object) -> TrainingConfig:
     return TrainingConfig.model_validate(SMALL | changed)
 
 
-def stopped_at(patch: pytest.MonkeyPatch, stop: int) -> list[int]:
-    """Stop at the given step, counted over all stages from now on; return the list of those that were taken."""
-    steps: list[int] = []
-
-    def counted(self: AveragedOptimiser, loss: torch.Tensor) -> float:
-        if len(steps) == stop:
-            raise Interrupted
-        steps.append(len(steps))
-        return STEP(self, loss)
-
-    patch.setattr(AveragedOptimiser, "step", counted)
-    return steps
-
-
 def train(preparation: Preparation, checkpoint: Checkpoint | None) -> TrainedStages:
     return Pipeline(preparation, config(), print).train(checkpoint)
 
 
 def curve_of(stages: TrainedStages) -> list[tuple[object, ...]]:
     return [(each.stage, each.epoch, each.loss, each.learning_rate, each.metrics) for each in stages.curve]
-
-
-def assert_same(found: nn.Module, wanted: nn.Module) -> None:
-    states = found.state_dict(), wanted.state_dict()
-    assert states[0].keys() == states[1].keys()
-    assert [name for name in states[0] if not torch.equal(states[0][name], states[1][name])] == []
 
 
 @pytest.fixture(scope="module")

@@ -6,19 +6,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from interruption import NEVER, Interrupted, assert_same, stopped_at
 from tiny_topics import TINY_TOPICS
-from torch import nn
 from worlds import topics
 
 from training.assembly import TrainedStages
 from training.checkpoint import Checkpoint
 from training.config import TrainingConfig
-from training.optimiser import AveragedOptimiser
 from training.pipeline import Pipeline
 from training.preparation import Preparation
 
-STEP = AveragedOptimiser.step
-NEVER = 1_000_000
 CONFIG = TrainingConfig.model_validate(
     TINY_TOPICS
     | {
@@ -29,28 +26,10 @@ CONFIG = TrainingConfig.model_validate(
 )
 
 
-class Interrupted(BaseException):
-    """Stands for Ctrl-C, a power cut or a spot machine taken away."""
-
-
 @pytest.fixture(scope="module")
 def preparation(tmp_path_factory: pytest.TempPathFactory) -> Preparation:
     world = topics(("words", "picture"), users=30, per_topic=10)
     return Preparation.of(world.dataset(tmp_path_factory.mktemp("media")), CONFIG)
-
-
-def stopped_at(patch: pytest.MonkeyPatch, stop: int) -> list[int]:
-    """Stop at the given step, counted over all stages from now on; return the list of those that were taken."""
-    steps: list[int] = []
-
-    def counted(self: AveragedOptimiser, loss: torch.Tensor) -> float:
-        if len(steps) == stop:
-            raise Interrupted
-        steps.append(len(steps))
-        return STEP(self, loss)
-
-    patch.setattr(AveragedOptimiser, "step", counted)
-    return steps
 
 
 def train(preparation: Preparation, checkpoint: Checkpoint | None) -> TrainedStages:
@@ -63,12 +42,6 @@ def uninterrupted(preparation: Preparation) -> tuple[TrainedStages, int]:
     with pytest.MonkeyPatch.context() as patch:
         steps = stopped_at(patch, NEVER)
         return train(preparation, None), len(steps)
-
-
-def assert_same(found: nn.Module, wanted: nn.Module) -> None:
-    states = found.state_dict(), wanted.state_dict()
-    assert states[0].keys() == states[1].keys()
-    assert [name for name in states[0] if not torch.equal(states[0][name], states[1][name])] == []
 
 
 @pytest.mark.parametrize("share", [0.03, 0.2, 0.35, 0.6, 0.85])
