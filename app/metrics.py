@@ -47,6 +47,12 @@ class Metrics:
             ("outcome",),
             registry=self._registry,
         )
+        self.trend_events = Counter(
+            "liverec_trend_events",
+            "Events that count for what is trending, by whether they could be counted",
+            ("outcome",),
+            registry=self._registry,
+        )
         self.seconds = Histogram(
             "liverec_seconds", "Seconds to answer", ("call",), buckets=SECONDS, registry=self._registry
         )

@@ -1,0 +1,128 @@
+"""Trends: how often each item was met lately, in counts that decay."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Container, Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from app.metrics import Metrics
+from app.store_connection import Arguments, StoreConnection, reported
+from engine.errors import StoreError
+from engine.events import Event
+from engine.window import HistoryWindow
+
+TrendWindow = Literal["hour", "day", "week"]
+HALF_LIVES: dict[TrendWindow, int] = {"hour": 3_600, "day": 86_400, "week": 604_800}
+"""After how many seconds an event counts half."""
+# One hash tag: one script touches them all, on a cluster too.
+LANDMARKS = "{trend}:landmarks"
+MOST_ITEMS = 100_000
+"""How many items a window keeps, up to a hundredth more; those that are met least give way."""
+MOST_HALVES = 64
+"""How many half-lives a landmark may be away; what a number then holds is far from a float's bounds."""
+NOTHING = 2.0**-40
+"""What an event, or an item when the landmark moves, counts no more for."""
+LEAST_SHOWN = 2.0**-16
+"""What a score must be for an item to be trending; less would be shown as 0."""
+TOP, FURTHER = 1_000, 10_000
+"""How many items are read at first, and at once after that."""
+TOP_SECONDS = 1.0
+"""How long a worker goes on with the first items that it has read."""
+
+
+class Trend(NamedTuple):
+    """An item with its number of events, each weighted by its value in 0..1 and halved once a half-life."""
+
+    item_id: str
+    score: float
+
+
+class Trends:
+    """Counts events and tells which items had most of them lately.
+
+    Decay is forward (Cormode, Shkapenyuk, Srivastava and Xu, 2009): counting writes one number an item and window, and
+    time alone changes none. `knows` are the items that are counted: what nobody recommends must not push others out.
+    """
+
+    def __init__(
+        self, connection: StoreConnection, window: HistoryWindow, knows: Container[str], metrics: Metrics
+    ) -> None:
+        self._connection = connection
+        # The client's own types tell neither bytes from str nor what a pipeline may return.
+        self._redis: Any = connection.redis
+        self._script = connection.script("trend")
+        self._window = window
+        self._knows = knows
+        self._metrics = metrics
+        self._top: dict[TrendWindow, tuple[float, list[Trend]]] = {}
+        self.clock: Callable[[], float] = time.time
+
+    async def count(self, events: Sequence[Event]) -> None:
+        """Count events; that this failed is counted and harms nobody.
+
+        An event weighs what a network reads as its value. What has none, or a negative one, counts nothing: an undo, a
+        dislike. What was counted stays counted when it is rated anew or undone.
+        """
+        weighted = self._weighted(events)
+        if not weighted:
+            return
+        outcome, now = "counted", self.clock()
+        args: Arguments = [repr(now), MOST_ITEMS, MOST_HALVES, repr(NOTHING), *HALF_LIVES.values()]
+        for event, weight in weighted:
+            args += [event.item_id, repr(weight), repr(min(event.timestamp, now))]
+        try:
+            keys = [LANDMARKS, *(_key(window) for window in HALF_LIVES)]
+            await self._connection.run_unconfirmed(self._script, [(keys, args)], [])
+        except StoreError:
+            outcome = "lost"
+        self._metrics.trend_events.labels(outcome).inc(len(weighted))
+
+    async def best(self, window: TrendWindow, n: int, is_wanted: Callable[[str], bool]) -> list[Trend]:
+        """Return the n wanted items that trend most, fewer only where no more do; raises StoreError.
+
+        Scores are as of now; what is counted meanwhile may be missing for TOP_SECONDS.
+        """
+        found: dict[str, Trend] = {}
+        lot, start, asked = await self._first(window), 0, TOP
+        while True:
+            found |= {each.item_id: each for each in lot if is_wanted(each.item_id)}
+            if len(found) >= n or len(lot) < asked:
+                # Between two lots an item may have come to stand higher.
+                return sorted(found.values(), key=lambda each: -each.score)[:n]
+            start, asked = start + asked, FURTHER
+            lot = await self._read(window, start, asked)
+
+    async def _first(self, window: TrendWindow) -> list[Trend]:
+        read_at, top = self._top.get(window, (-TOP_SECONDS, []))
+        if time.monotonic() - read_at >= TOP_SECONDS:
+            read_at, top = time.monotonic(), await self._read(window, 0, TOP)
+            self._top[window] = read_at, top
+        return top
+
+    async def _read(self, window: TrendWindow, start: int, n: int) -> list[Trend]:
+        """Return n items from a place on, fewer where those that follow count for nothing."""
+        # Both at once: a number means nothing beside another landmark.
+        with reported():
+            async with self._redis.pipeline(transaction=True) as pipeline:
+                pipeline.hget(LANDMARKS, _key(window))
+                pipeline.zrevrange(_key(window), start, start + n - 1, withscores=True)
+                landmark, entries = await pipeline.execute()
+        if landmark is None:
+            return []
+        halves = (self.clock() - float(landmark)) / HALF_LIVES[window]
+        # As of the landmark, if that lies ahead: the power would be too large for a float.
+        left = 2.0 ** -max(halves, 0.0)
+        return [Trend(item_id.decode(), score * left) for item_id, score in entries if score * left >= LEAST_SHOWN]
+
+    def _weighted(self, events: Sequence[Event]) -> list[tuple[Event, float]]:
+        known = [event for event in events if self._window.knows(event) and event.item_id in self._knows]
+        ratings = np.array([event.value or 0.0 for event in known], dtype=np.float64)
+        values = self._window.values_of(np.array([event.kind for event in known], dtype=str), ratings)
+        return [pair for pair in zip(known, values.tolist(), strict=True) if pair[1] > 0]
+
+
+def _key(window: TrendWindow) -> str:
+    return f"{{trend}}:{window}"
