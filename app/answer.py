@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from pydantic_core import to_json
 
 from engine.items import ItemTable
-from engine.recommender import Recommendation
+from engine.recommendation import Recommendation
 
 
 class AnswerItem(BaseModel):

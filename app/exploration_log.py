@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import asdict, dataclass
 
-from engine.recommender import Recommendation
+from engine.recommendation import Recommendation
 
 EXPOSURES_KEY = "liverec:exposures"
 EXPOSURES_KEPT = 500_000

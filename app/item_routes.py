@@ -15,7 +15,7 @@ from app.problems import body_problem, problem
 from app.rating import ExternalId
 from app.routes import JSON, PROBLEM, Service, check_encoding, serving_of
 from engine.errors import QueryError
-from engine.recommender import MAX_ITEMS
+from engine.query import MAX_ITEMS
 
 ENDINGS = (
     "Any id; slashes and Unicode are fine. Of an id that itself ends in /similar, GET shows the item only as"

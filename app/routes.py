@@ -16,7 +16,7 @@ from app.problems import MEDIA_TYPE, body_problem
 from app.rating import ExternalId, Rating, RatingReceipt, parse_ratings
 from app.serving import Serving
 from engine.errors import QueryError
-from engine.recommender import MAX_ITEMS
+from engine.query import MAX_ITEMS
 
 JSON = "application/json"
 PROBLEM = {"content": {MEDIA_TYPE: {"schema": {"type": "object"}}}}

@@ -20,7 +20,8 @@ from engine.bundle import Bundle
 from engine.errors import ConflictError, StoreError, UnsupportedError
 from engine.events import Event, History
 from engine.exposure import Exposure
-from engine.recommender import Query, Recommender
+from engine.query import Query
+from engine.recommender import Recommender
 
 STORE_UNREACHABLE = "store_unreachable"
 

@@ -63,7 +63,7 @@ class Catalogue:
         self._content = next((source.content for source in self._by_content), None)
         if self._content is None and content_vectors is not None:
             self._content = ContentVectors(content_vectors)
-        self._likeness = Likeness(items, sources, self._content)
+        self.likeness = Likeness(items, sources, self._content)
         self._left_behind = 0
 
     @property
@@ -128,7 +128,7 @@ class Catalogue:
         index = self._items.vocabulary.index_of(item_id)
         if index == UNKNOWN or index in self._items.rows.dead:
             raise QueryError(f"item {item_id!r} is unknown; add it first, or ask for one of the catalogue")
-        return self._likeness.nearest(index, n, space)
+        return self.likeness.nearest(index, n, space)
 
     def _needs_row(self, item: LiveItem) -> bool:
         index = self._items.vocabulary.index_of(item.item_id)

@@ -27,8 +27,9 @@ class Exposure:
     """Fresh items are live ones that were added less than `fresh_days` ago.
 
     share: the probability with which a place is given to one of them. boost: what an item just added gains, in standard
-    deviations of the candidates' scores; after `half_life_days` it is half of that. weighed: so many fresh items at
-    most have their chances computed for one answer. Raises QueryError.
+    deviations of the candidates' scores; after `half_life_days` it is half of that. weighed: so many items at most have
+    their chances computed for one answer. is_wide: candidates that would not be answered are explored too, not only
+    fresh items. Raises QueryError.
     """
 
     share: float = 0.0
@@ -36,6 +37,7 @@ class Exposure:
     half_life_days: float = 7.0
     fresh_days: float = 30.0
     weighed: int = 1_000
+    is_wide: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.share <= 1:

@@ -31,6 +31,18 @@ class Candidates:
     further: Mapping[str, Floats] = field(default_factory=dict)
     proposed: Mapping[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
 
+    def of(self, row: int) -> Candidates:
+        """Return the candidates of one history, as a batch of one."""
+        one = np.array([row])
+        return Candidates(
+            self.rows.only(one),
+            self.user_vectors[one],
+            self.indices[one],
+            self.scores[one],
+            {name: each[one] for name, each in self.further.items()},
+            {name: each[one] for name, each in self.proposed.items()},
+        )
+
 
 Feature = Callable[[ItemTable, Candidates], Floats]
 

@@ -110,6 +110,10 @@ class VectorIndex:
             # A graph loses its way where hardly anything is allowed, and so few are quicker to look at one by one.
             if len(rows) <= self._exact_up_to:
                 return self._named(*self._look_at(rows, queries, k))
+        if forbidden and self.kind != "flat" and len(self) - len(forbidden) <= self._exact_up_to:
+            rows = np.flatnonzero(~forbidden.hits(self._item_indices()))
+            if len(rows) <= self._exact_up_to:
+                return self._named(*self._look_at(rows, queries, k))
         with threads_for(len(queries)):
             scores, rows = self._index.search(queries, k, params=self._parameters(k, allowed, forbidden))
         if forbidden and self.kind != "flat" and (rows < 0).any():

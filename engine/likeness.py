@@ -59,6 +59,18 @@ class Likeness:
             raise UnsupportedError(f"the bundle in service has no {space} space; train one with configs/hybrid.toml")
         return SimilarItems(space, self._named(*self._spaces[space].nearest(index, n, self._items)))
 
+    def units_of(self, indices: Indices) -> Floats:
+        """Return vectors [...,E] of length 1 whose products tell how alike items are; UnsupportedError without any."""
+        space = self._spaces.get(HYBRID) or self._spaces.get(CONTENT)
+        if space is None:
+            raise UnsupportedError("the bundle in service has no vectors of items; train one with a network or content")
+        return space.units_of(indices)
+
+    @property
+    def has_vectors(self) -> bool:
+        """Whether any items can be compared by vectors."""
+        return bool(self._spaces)
+
     def _neighbours(self, table: NeighbourTable, index: int, n: int) -> tuple[Indices, Floats]:
         indices, weights = table.indices[index].astype(np.int64), np.asarray(table.weights[index])
         wanted = (weights > 0) & (indices != index) & ~self._items.rows.forbidden.hits(indices)

@@ -15,7 +15,9 @@ Indices = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """excluded: for each history the items it must not get; forbidden: what nobody gets; only: what all get alone."""
+    """excluded: for each history the items it must not get; forbidden: what none of them gets; only: what all of them
+    get alone, where that is little enough to be looked at one by one.
+    """
 
     excluded: Sequence[Indices]
     forbidden: RowSet = field(default_factory=RowSet)

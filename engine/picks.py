@@ -26,14 +26,13 @@ class Pick(NamedTuple):
     propensity: float | None = None
 
 
-def best_picks(candidates: Candidates, row: int, n: int, scores: Floats | None = None) -> list[Pick]:
-    """Return the best candidates of one history with the sources that proposed each; `scores` [K] change the order."""
-    indices, own = candidates.indices[row], candidates.scores[row] if scores is None else scores
-    order = np.arange(len(indices)) if scores is None else np.argsort(-scores, kind="stable")
+def picks_of(candidates: Candidates, row: int, places: Indices, scores: Floats) -> list[Pick]:
+    """Return the candidates of one history at some places, with their scores [K] and the sources that proposed them."""
+    indices = candidates.indices[row]
     proposed = [(name, by[row]) for name, by in candidates.proposed.items()]
     return [
-        Pick(int(indices[place]), float(own[place]), tuple(name for name, by in proposed if by[place]))
-        for place in order[indices[order] >= 0][:n].tolist()
+        Pick(int(indices[place]), float(scores[place]), tuple(name for name, by in proposed if by[place]))
+        for place in places.tolist()
     ]
 
 

@@ -23,9 +23,11 @@ class PopularitySource:
         return np.empty((len(rows.lengths), 0), dtype=np.int64)
 
     def search(self, reading: Indices, limits: Limits, depth: int) -> tuple[Indices, Floats]:
-        """Return the most popular items within the limits; what is forbidden is not in the order."""
+        """Return the most popular items within the limits."""
         order = self._items.popularity_order()
         order = order if limits.only is None else order[np.isin(order, limits.only)]
+        if limits.forbidden is not self._items.rows.forbidden:
+            order = order[~limits.forbidden.hits(order)]
         rows = np.full((len(reading), depth), -1, dtype=np.int64)
         for row, out in zip(rows, limits.excluded, strict=True):
             best = order[: depth + len(out)]

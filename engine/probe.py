@@ -8,7 +8,9 @@ from dataclasses import asdict, dataclass
 
 from engine.errors import BundleError
 from engine.events import Event, History
-from engine.recommender import Query, Recommendation, Recommender
+from engine.query import Query
+from engine.recommendation import Recommendation
+from engine.recommender import Recommender
 
 TOLERANCE = 1e-3
 PROBE_ITEMS = 10

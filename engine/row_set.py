@@ -15,6 +15,26 @@ class RowSet:
         self._bits = np.zeros(8, dtype=np.uint8)
         self._count = 0
 
+    @classmethod
+    def of(cls, mask: npt.NDArray[np.bool_]) -> RowSet:
+        """Return the rows that are true in a mask [N]."""
+        rows = cls()
+        packed = np.packbits(mask, bitorder="little")
+        rows._bits = packed if len(packed) else rows._bits
+        rows._count = int(np.count_nonzero(mask))
+        return rows
+
+    def joined(self, other: RowSet) -> RowSet:
+        """Return the rows that are in either."""
+        if not other:
+            return self
+        longer, shorter = sorted((self._bits, other._bits), key=len, reverse=True)
+        both = RowSet()
+        both._bits = longer.copy()
+        both._bits[: len(shorter)] |= shorter
+        both._count = int(np.bitwise_count(both._bits).sum())
+        return both
+
     def __len__(self) -> int:
         return self._count
 

@@ -62,6 +62,10 @@ class VectorSpace:
         parts = vectors.inputs[:-1], vectors.live_inputs, len(vectors.inputs), vectors.inputs_of
         return cls(*parts, source.index, OutputsOfInputs(vectors))
 
+    def units_of(self, indices: Indices) -> Floats:
+        """Return the vectors of items [...,E] at length 1; zeros where there is none."""
+        return units(self._of(indices))
+
     def nearest(self, index: int, n: int, items: ItemTable) -> tuple[Indices, Floats]:
         """Return the n nearest to one item that may be answered, and their cosines; fewer where there are no more."""
         vector = units(self._of(np.array([index])))[0]

@@ -11,7 +11,10 @@ from engine.item_vectors import ItemVectors
 from engine.items import ItemTable
 from engine.live_item import LiveItem
 from engine.neighbours import NeighbourTable
-from engine.recommender import Query, Recommendation, Recommender
+from engine.query import Query
+from engine.recommendation import Recommendation
+from engine.recommender import Recommender
+from engine.selection import Selection
 from engine.vector_source import VectorSource
 from engine.vocabulary import Vocabulary
 from engine.window import HistoryBatch, HistoryWindow
@@ -85,4 +88,6 @@ def ids(answer: Recommendation) -> list[str]:
 
 
 def ask(recommender: Recommender, history: History, n: int = 40, **wishes: object) -> list[str]:
+    if wishes.get("only") is not None:
+        wishes["only"] = Selection.of_ids(recommender.items, wishes["only"])
     return ids(recommender.recommend([Query(history, n, **wishes)])[0])

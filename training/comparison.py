@@ -14,7 +14,8 @@ from typing import Any
 from engine.atomic import write_atomically
 from engine.bundle import Bundle
 from engine.errors import ConfigError, DataError
-from engine.recommender import Query, Recommender
+from engine.query import Query
+from engine.recommender import Recommender
 from training.baselines import NAMES, baseline_lists
 from training.checkpoint import Checkpoint
 from training.config import TrainingConfig

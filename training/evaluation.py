@@ -13,7 +13,8 @@ import polars as pl
 
 from engine.bundle import Bundle
 from engine.events import History
-from engine.recommender import Query, Recommender
+from engine.query import Query
+from engine.recommender import Recommender
 from engine.vocabulary import Vocabulary
 from training.interactions import histories_of
 from training.metrics import (

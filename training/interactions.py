@@ -29,8 +29,10 @@ class Interactions:
 
     @classmethod
     def of(cls, events: pl.DataFrame, vocabulary: Vocabulary, window: HistoryWindow) -> Interactions:
-        """Take the events whose item is in the vocabulary."""
-        known = events.filter(pl.col("item_id").is_in(list(vocabulary.ids()))).with_columns(timed())
+        """Take the events whose item is in the vocabulary and whose kind has no negative weight."""
+        against = [kind for kind, weight in window.event_weights.items() if weight < 0]
+        taken = pl.col("item_id").is_in(list(vocabulary.ids())) & ~pl.col("kind").is_in(against)
+        known = events.filter(taken).with_columns(timed())
         known = known.sort("user_id", "timestamp", "row")
         users = known.group_by("user_id", maintain_order=True).len()
         rating = pl.when(pl.col("kind") == RATING).then("value").cast(pl.Float64)

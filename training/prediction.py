@@ -12,7 +12,9 @@ from engine.atomic import atomic_file
 from engine.bundle import Bundle
 from engine.errors import ConfigError, DataError
 from engine.events import History
-from engine.recommender import Query, Recommender
+from engine.query import Query
+from engine.recommender import Recommender
+from engine.selection import Selection
 from training.interactions import histories_of
 
 FORMATS = (".csv", ".parquet")
@@ -26,7 +28,8 @@ def recommendations(
     only: frozenset[str] | None = None,
 ) -> pl.DataFrame:
     """Return the best n items of each user, of `only` these if given, as user_id, item_id, score; best first."""
-    queries = [Query(history, n, only=only) for history in histories_of(histories, user_ids)]
+    chosen = None if only is None else Selection.of_ids(recommender.items, only)
+    queries = [Query(history, n, only=chosen) for history in histories_of(histories, user_ids)]
     answers = recommender.recommend(queries)
     rows = [
         (user_id, item.item_id, item.score)

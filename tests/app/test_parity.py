@@ -12,7 +12,7 @@ from app.settings import Settings
 from app.store import Store
 from engine.bundle import Bundle
 from engine.events import Event, History
-from engine.recommender import Query
+from engine.query import Query
 from training.interactions import histories_of
 from training.prediction import recommendations
 

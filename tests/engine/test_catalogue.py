@@ -18,8 +18,10 @@ from engine.item_vectors import ItemVectors
 from engine.items import ItemTable
 from engine.neighbour_source import NeighbourSource
 from engine.popularity_source import PopularitySource
+from engine.query import Query
 from engine.ranking import Ranked
-from engine.recommender import Query, Recommender
+from engine.recommender import Recommender
+from engine.selection import Selection
 from engine.side_index import LiveIndex
 from engine.vector_source import VectorSource
 from engine.vocabulary import Vocabulary
@@ -190,9 +192,11 @@ def test_only_some_items_are_answered_where_that_is_asked(recommender: Recommend
         == [item for item in whole if item in only - {"1"}][:2]
     )
     assert ask(recommender, liked("3"), only=frozenset()) == []
-    mixed = [Query(liked("3"), 40, only=each) for each in (None, only, only, frozenset("2"), None)]
+    lists = (None, only, only, frozenset("2"), None)
+    chosen = [None if each is None else Selection.of_ids(recommender.items, each) for each in lists]
+    mixed = [Query(liked("3"), 40, only=each) for each in chosen]
     answers = [live_world.ids(answer) for answer in recommender.recommend(mixed)]
-    assert answers == [ask(recommender, liked("3"), only=query.only) for query in mixed]
+    assert answers == [ask(recommender, liked("3"), only=each) for each in lists]
 
 
 @pytest.mark.parametrize("kind", ["network", "neighbours", "popularity", "content", "several"])

@@ -13,7 +13,10 @@ from live_world import ITEMS, content_of, ids, liked, live
 from engine.errors import QueryError
 from engine.events import History
 from engine.exposure import Exposure, chances_of
-from engine.recommender import Query, RecommendedItem, Recommender
+from engine.query import Query
+from engine.recommendation import RecommendedItem
+from engine.recommender import Recommender
+from engine.selection import Selection
 
 # What chi-square exceeds once in ten thousand times, by degrees of freedom.
 CHI_SQUARE = {3: 21.11, 4: 23.51, 5: 25.74}
@@ -155,7 +158,9 @@ def test_only_what_is_fresh_visible_unseen_and_wanted_is_explored(recommender: R
     )
     recommender.catalogue.remove(["gone"])
     exposure = Exposure(share=1.0, fresh_days=7)
-    only = frozenset([*map(str, range(ITEMS)), "fresh", "seen", "hidden", "excluded", "old"])
+    only = Selection.of_ids(
+        recommender.items, [*map(str, range(ITEMS)), "fresh", "seen", "hidden", "excluded", "old"]
+    )
     for query in (
         Query(liked("3", "seen"), 3, frozenset(["excluded", "other"]), exposure=exposure),
         Query(liked("3", "seen"), 3, frozenset(["excluded"]), only, exposure),

@@ -126,9 +126,9 @@ def test_a_large_catalogue_is_searched_by_its_index() -> None:
     recommender.catalogue.put(twins)
     for item in ("3", "8", "twin 2"):
         exact = recommender.catalogue.similar(item, 12, "hybrid")
-        recommender.catalogue._likeness._spaces["hybrid"].exact_numbers = 40
+        recommender.catalogue.likeness._spaces["hybrid"].exact_numbers = 40
         found = recommender.catalogue.similar(item, 12, "hybrid")
-        recommender.catalogue._likeness._spaces["hybrid"].exact_numbers = 10**9
+        recommender.catalogue.likeness._spaces["hybrid"].exact_numbers = 10**9
         assert {other for other, _ in found.items} == {other for other, _ in exact.items}
         assert sum(other.startswith("twin") for other, _ in found.items) >= 4 * (item != "8")
 
@@ -138,7 +138,7 @@ def test_content_is_searched_by_the_index_of_its_source() -> None:
     recommender.catalogue.put([live("new", 50), live("hidden", 51, is_hidden=True)])
     for item in ("3", "new"):
         exact = recommender.catalogue.similar(item, 4, "content")
-        recommender.catalogue._likeness._spaces["content"].exact_numbers = 0
+        recommender.catalogue.likeness._spaces["content"].exact_numbers = 0
         check(recommender.catalogue.similar(item, 4, "content").items, exact.items)
         assert len(exact.items) == 4
-        recommender.catalogue._likeness._spaces["content"].exact_numbers = 10**9
+        recommender.catalogue.likeness._spaces["content"].exact_numbers = 10**9

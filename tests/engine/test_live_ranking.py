@@ -8,9 +8,10 @@ import pytest
 from live_world import CONTENT, ITEMS, WIDTH, content_of, liked, live
 
 from engine.items import ItemTable
+from engine.query import Query
 from engine.ranking import ranker_inputs
 from engine.ratings import BiasRatings, NetworkRatings
-from engine.recommender import Query, Recommender
+from engine.recommender import Recommender
 from engine.vocabulary import Vocabulary
 from engine.window import HistoryWindow
 

@@ -15,7 +15,9 @@ from engine.events import Event, History
 from engine.index import VectorIndex
 from engine.item_vectors import ItemVectors
 from engine.items import ItemTable
-from engine.recommender import Query, Recommendation, Recommender
+from engine.query import Query
+from engine.recommendation import Recommendation
+from engine.recommender import Recommender
 from engine.vector_source import VectorSource
 from engine.window import HistoryBatch, HistoryWindow
 

@@ -18,8 +18,10 @@ from engine.limits import Limits
 from engine.neighbour_source import NeighbourSource
 from engine.neighbours import NeighbourTable
 from engine.popularity_source import PopularitySource
+from engine.query import Query
 from engine.ranking import Ranked
-from engine.recommender import Query, Recommendation, Recommender
+from engine.recommendation import Recommendation
+from engine.recommender import Recommender
 from engine.source import Source
 from engine.vector_source import VectorSource
 from engine.vocabulary import Vocabulary

@@ -11,7 +11,8 @@ from worlds import TopicWorld
 
 from engine.events import Event, History
 from engine.features import IS_NEW
-from engine.recommender import Query, Recommender
+from engine.query import Query
+from engine.recommender import Recommender
 from models.item_tower import ItemTower
 from training import cold_candidates
 from training.cold_candidates import ColdCandidates

@@ -16,7 +16,9 @@ from engine.content_source import ContentSource
 from engine.errors import ConfigError, DataError
 from engine.events import Event, History
 from engine.live_item import LiveItem
-from engine.recommender import Query, Recommender
+from engine.query import Query
+from engine.recommender import Recommender
+from engine.selection import Selection
 from liverec.offline import recommend
 from training.config import TrainingConfig
 from training.dataset import Dataset
@@ -75,7 +77,8 @@ def test_newcomers_count_inside_a_history(recommender: Recommender, topic_world:
 
 
 def test_a_newcomer_without_content_is_popular_at_most(recommender: Recommender) -> None:
-    (item,) = recommender.recommend([Query(admirer(0), 1, only=frozenset({"new bare"}))])[0].items
+    bare = Selection.of_ids(recommender.items, ["new bare"])
+    (item,) = recommender.recommend([Query(admirer(0), 1, only=bare)])[0].items
     assert item.reason == ("popular",)
     assert recommender.recommend([Query(liked("new bare"), 3)])[0].source == "popular"
 

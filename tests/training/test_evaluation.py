@@ -13,7 +13,8 @@ from worlds import SCHEMA, markov_chain
 
 from engine.bundle import Bundle
 from engine.events import History
-from engine.recommender import Query, Recommendation, RecommendedItem
+from engine.query import Query
+from engine.recommendation import Recommendation, RecommendedItem
 from engine.vocabulary import Vocabulary
 from training.evaluation import Catalogue, Evaluation, Examination
 from training.metrics import ranking_metrics

@@ -11,7 +11,8 @@ from worlds import checkerboard, markov_chain
 from engine.errors import ConfigError
 from engine.events import Event, History
 from engine.items import ItemTable
-from engine.recommender import Query, Recommender
+from engine.query import Query
+from engine.recommender import Recommender
 from models import RETRIEVERS, SequenceEncoder
 from training.config import TrainingConfig
 from training.dataset import Dataset

@@ -11,7 +11,7 @@ from worlds import checkerboard
 
 from engine.bundle import Bundle
 from engine.events import Event, History
-from engine.recommender import Query
+from engine.query import Query
 from training.config import TrainingConfig
 from training.dataset import Dataset
 from training.evaluation import Evaluation

@@ -12,7 +12,7 @@ from worlds import SCHEMA
 
 from engine.errors import DataError
 from engine.events import Event, History
-from engine.recommender import Query
+from engine.query import Query
 from training.assembly import Assembly, TrainedStages
 from training.baselines import baseline_lists
 from training.config import TrainingConfig

@@ -11,7 +11,7 @@ from engine.bundle import Bundle
 from engine.errors import BundleError
 from engine.events import Event, History
 from engine.manifest import Manifest
-from engine.recommender import Query
+from engine.query import Query
 from training.config import TrainingConfig
 from training.pipeline import Pipeline
 from training.preparation import Preparation

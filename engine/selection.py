@@ -1,0 +1,48 @@
+"""Selection: the items that a filter, a list of categories or a list of ids leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.items import ItemTable
+from engine.row_set import RowSet
+
+Booleans = npt.NDArray[np.bool_]
+Indices = npt.NDArray[np.int64]
+
+
+class Selection:
+    """Some rows of an item table, as it stands at this moment: a row that comes later is not among them."""
+
+    def __init__(self, mask: Booleans) -> None:
+        self._mask = mask
+
+    @classmethod
+    def of_ids(cls, items: ItemTable, item_ids: Iterable[str]) -> Selection:
+        """Return the rows of these items; ids that are unknown are left out."""
+        mask = np.zeros(items.rows.end, dtype=bool)
+        indices = items.vocabulary.indices_of(item_ids)
+        mask[indices[indices >= 0]] = True
+        return cls(mask)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @cached_property
+    def rows(self) -> Indices:
+        """The rows in ascending order."""
+        return np.flatnonzero(self._mask)
+
+    def contains(self, indices: Indices) -> Booleans:
+        """Return which of the indices, of any shape, are among the rows; -1 never is."""
+        inside = (indices >= 0) & (indices < len(self._mask))
+        found: Booleans = self._mask[np.where(inside, indices, 0)] & inside
+        return found
+
+    def forbidding(self, others: RowSet) -> RowSet:
+        """Return all rows but these, and the `others`."""
+        return RowSet.of(~self._mask).joined(others)
