@@ -17,6 +17,7 @@ from engine.runtime import Network
 from engine.window import IndexBatch
 
 Floats = npt.NDArray[np.float32]
+Indices = npt.NDArray[np.int64]
 HISTORY = 50
 
 
@@ -47,7 +48,14 @@ class NetworkRanker:
 
     def rank(self, candidates: Candidates) -> Ranked:
         """Score each candidate."""
-        given = ranker_inputs(self._network.inputs, self._features, self._items, self._vectors, candidates)
+        return self.run(self.inputs(candidates))
+
+    def inputs(self, candidates: Candidates) -> dict[str, npt.NDArray[np.generic]]:
+        """Return what the network reads of the candidates, by the names of its inputs."""
+        return ranker_inputs(self._network.inputs, self._features, self._items, self._vectors, candidates)
+
+    def run(self, given: dict[str, npt.NDArray[np.generic]]) -> Ranked:
+        """Score what `inputs` returned, or some of its places (see inputs_at)."""
         return Ranked(*self._network.run_all(**given))
 
 
@@ -72,6 +80,20 @@ def ranker_inputs(
     if unknown := sorted(set(names) - made.keys()):
         raise NetworkError(f"a ranker cannot be given {unknown}; there are {sorted(made)}")
     return {name: made[name]() for name in names}
+
+
+def inputs_at(given: dict[str, npt.NDArray[np.generic]], places: Indices) -> dict[str, npt.NDArray[np.generic]]:
+    """Return the inputs of some places [B,n] of the candidates; a network scores each candidate on its own."""
+    wide = places[..., None]
+    of_candidates = {name: given[name] for name in ("candidate_vectors", "features") if name in given}
+    return given | {name: np.take_along_axis(each, wide, axis=1) for name, each in of_candidates.items()}
+
+
+def scores_at(ranker: Ranker, candidates: Candidates, places: Indices) -> Floats:
+    """Return the scores [B,n] at some places [B,n], with features that tell how they stand among all candidates."""
+    if isinstance(ranker, NetworkRanker):
+        return ranker.run(inputs_at(ranker.inputs(candidates), places)).scores
+    return np.take_along_axis(ranker.rank(candidates).scores, places, axis=1)
 
 
 def _history_vectors(rows: IndexBatch, items: ItemTable, vectors: ItemVectors) -> Floats:
