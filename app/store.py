@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Container, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Self
 
+from app.event_encoding import decode_entry, history_entry, log_entry, owner_of_id
 from app.exploration_log import EXPOSURES_KEPT, EXPOSURES_KEY, ExploredPlace
 from app.keys import PARTITIONS_KEY, Keys
+from app.pseudonyms import Pseudonyms
 from app.settings import Settings
 from app.store_connection import Arguments, Command, StoreConnection, reported
 from engine.errors import ConfigError
 from engine.events import Event, History
 
 ANSWERS_PER_USER = 16
-VERSION_DIGITS = 16
 LOAD_AT_ONCE = 2_000
 
 
@@ -31,17 +31,21 @@ class Outcome(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The outcome of one event and the version that the user's history had then."""
+    """The outcome of one event, and the version that the user's history had then.
+
+    `removed` is 1 if it undid an opinion that counted.
+    """
 
     outcome: Outcome
     version: int
+    removed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class UserState:
     """What one read gives: the version, and either a cached answer or the history.
 
-    `seen` are the items of a history that is longer than what the store keeps at hand; empty for all others.
+    `seen` are the items of a history of which the store no longer keeps all at hand; empty for all others.
     """
 
     version: int
@@ -53,8 +57,9 @@ class UserState:
 class Store:
     """All that is live, behind four scripts that run inside the server; raises StoreError if it cannot be reached."""
 
-    def __init__(self, connection: StoreConnection) -> None:
+    def __init__(self, connection: StoreConnection, pseudonyms: Pseudonyms) -> None:
         self.connection = connection
+        self.pseudonyms = pseudonyms
         self._settings = connection.settings
         self._write = connection.script("place", "write")
         self._read = connection.script("read")
@@ -64,13 +69,13 @@ class Store:
     @classmethod
     async def connect(cls, url: str, settings: Settings) -> Self:
         """Connect, and check that the store is durable and of the same number of partitions."""
-        store = cls(await StoreConnection.connect(url, settings))
+        connection = await StoreConnection.connect(url, settings)
         try:
-            await store._check_partitions()
+            await _check_partitions(connection)
+            return cls(connection, await Pseudonyms.of(connection))
         except BaseException:
-            await store.close()
+            await connection.close()
             raise
-        return store
 
     async def close(self) -> None:
         """Close all connections."""
@@ -86,12 +91,14 @@ class Store:
         keys = Keys.of(user_id, self._settings.partitions)
         names = [keys.cache, keys.history, keys.items, keys.version]
         with reported():
-            version, cached, *rest = await self._read(keys=names, args=[field, self._settings.history_limit])
+            version, cached, *rest = await self._read(keys=names, args=[field])
         if not rest:
             return UserState(version, cached, History())
         entries, seen = rest
-        history = History.of(_decode(user_id, *pair) for pair in zip(entries[::2], entries[1::2], strict=True))
-        return UserState(version, None, history, frozenset(item_id.decode() for item_id in seen))
+        pairs = zip(entries[::2], entries[1::2], strict=True)
+        history = History(tuple(decode_entry(user_id, entry, float(timestamp)) for entry, timestamp in pairs))
+        # The empty field says that there is more than the history.
+        return UserState(version, None, history, frozenset(item_id.decode() for item_id in seen if item_id))
 
     async def write(self, events: Sequence[Event], timed_here: Container[str] = ()) -> list[Written]:
         """Log events and add them to their histories; returns after they are on disk. One round trip.
@@ -101,7 +108,7 @@ class Store:
         """
         commands = [self._write_command(event, event.event_id in timed_here) for event in events]
         replies = await self.connection.run(self._write, commands)
-        return [Written(Outcome(outcome), version) for outcome, version in replies]
+        return [Written(Outcome(outcome), version, removed) for outcome, version, removed in replies]
 
     async def keep(
         self, user_id: str, version: int, field: str, answer: bytes | None, explored: Sequence[ExploredPlace] = ()
@@ -118,55 +125,50 @@ class Store:
         return any(await self.connection.run_unconfirmed(self._keep, commands, further))
 
     async def load(self, histories: Iterable[History]) -> int:
-        """Put histories that training knows into the store, without logging them; return the number of events."""
-        count, queued, commands = 0, 0, list[Command]()
+        """Put histories that training knows into the store, without logging them; return the number of their events.
+
+        Those of users who were forgotten are left out.
+        """
+        count, lot, queued = 0, list[History](), 0
         for history in filter(lambda each: each.events, histories):
-            commands.append(self._load_command(history))
-            count += len(history.events)
+            lot.append(history)
             queued += len(history.events)
             if queued >= LOAD_AT_ONCE:
-                await self.connection.run(self._load, commands)
-                commands, queued = [], 0
-        if commands:
-            await self.connection.run(self._load, commands)
-        return count
+                count += await self._load_lot(lot)
+                lot, queued = [], 0
+        return count + await self._load_lot(lot)
+
+    async def _load_lot(self, histories: Sequence[History]) -> int:
+        if not histories:
+            return 0
+        loaded = await self.connection.run(self._load, [self._load_command(history) for history in histories])
+        return sum(len(history.events) for history, was in zip(histories, loaded, strict=True) if was)
 
     def _write_command(self, event: Event, is_timed_here: bool) -> Command:
         keys = Keys.of(event.user_id, self._settings.partitions)
-        names = [keys.log, keys.history, keys.items, keys.version, keys.cache, keys.event(event.event_id)]
-        owner = _json([event.item_id, event.kind, event.value])
-        limits = [self._settings.history_limit, self._settings.dedupe_seconds]
-        entry: Arguments = [event.timestamp, int(is_timed_here), _encode(event), event.item_id, event.kind]
-        return names, [_json(asdict(event)), *entry, owner, *limits]
+        state = [keys.history, keys.items, keys.opinions, keys.version, keys.cache]
+        entry: Arguments = [log_entry(event), event.timestamp, int(is_timed_here), history_entry(event)]
+        entry += [event.item_id, event.kind, owner_of_id(event)]
+        limits: Arguments = [self._settings.history_limit, self._settings.dedupe_seconds]
+        names = [keys.log, *state, keys.forgotten, keys.event(event.event_id)]
+        return names, [*entry, *limits, self.pseudonyms.of_user(event.user_id)]
 
     def _load_command(self, history: History) -> Command:
-        keys = Keys.of(history.events[0].user_id, self._settings.partitions)
-        args: Arguments = [self._settings.history_limit]
+        user_id = history.events[0].user_id
+        keys = Keys.of(user_id, self._settings.partitions)
+        args: Arguments = [self._settings.history_limit, self.pseudonyms.of_user(user_id)]
         ties: Counter[float] = Counter()
         for event in history.events:
-            args += [event.timestamp, ties[event.timestamp], _encode(event), event.item_id, event.kind]
+            args += [event.timestamp, ties[event.timestamp], history_entry(event), event.item_id, event.kind]
             ties[event.timestamp] += 1
-        return [keys.history, keys.items, keys.version, keys.cache], args
-
-    async def _check_partitions(self) -> None:
-        with reported():
-            stored = await self.connection.redis.set(PARTITIONS_KEY, self._settings.partitions, nx=True, get=True)
-        if stored is not None and int(stored) != self._settings.partitions:
-            raise ConfigError(
-                f"LIVEREC_PARTITIONS is {self._settings.partitions} but the store was made with {int(stored)};"
-                f" set it to {int(stored)}"
-            )
+        return [keys.history, keys.items, keys.opinions, keys.version, keys.cache, keys.forgotten], args
 
 
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-def _encode(event: Event) -> str:
-    # The time that counts is the entry's score; here it keeps two views of one item from being one entry.
-    return _json([event.item_id, event.kind, event.value, event.timestamp, event.event_id])
-
-
-def _decode(user_id: str, entry: bytes, timestamp: bytes) -> Event:
-    item_id, kind, value, _, event_id = json.loads(entry[VERSION_DIGITS:])
-    return Event(user_id, item_id, kind, value, float(timestamp), event_id)
+async def _check_partitions(connection: StoreConnection) -> None:
+    wanted = connection.settings.partitions
+    with reported():
+        stored = await connection.redis.set(PARTITIONS_KEY, wanted, nx=True, get=True)
+    if stored is not None and int(stored) != wanted:
+        raise ConfigError(
+            f"LIVEREC_PARTITIONS is {wanted} but the store was made with {int(stored)}; set it to {int(stored)}"
+        )

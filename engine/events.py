@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-RATING = "rating"
+RATING, LIKE, DISLIKE, UNDO = "rating", "like", "dislike", "undo"
+OPINIONS = frozenset((RATING, LIKE, DISLIKE))
+"""Kinds of which the newest on an item takes the place of the older ones; all other kinds add up."""
+STANCES = OPINIONS | {UNDO}
+"""What is said about an item, or taken back."""
 MAX_ID_BYTES = 256
 
 
@@ -13,7 +17,8 @@ MAX_ID_BYTES = 256
 class Event:
     """One thing that one user did with one item.
 
-    `value` is the rating in the units of the data, or None for an event without one (a view, a click).
+    `kind` is "rating", "like", "dislike", "undo" (which takes the opinion on the item back), or any other (a view).
+    `value` is the rating in the units of the data, or None for an event without one.
     `timestamp` is in unix seconds. `event_id` identifies the event across retries; `recommendation_id` names the
     answer that led to it. Both may be empty.
     """
@@ -29,22 +34,24 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """One user's events, oldest first; of several ratings of one item only the newest stays."""
+    """One user's events, oldest first; of the opinions on an item only the newest stays, and none that was undone."""
 
     events: tuple[Event, ...] = field(default=())
 
     @classmethod
     def of(cls, events: Iterable[Event]) -> History:
-        """Order events that arrived in any order: by time, at equal times by arrival."""
+        """Order events that arrived in any order, equal times by arrival, without opinions that were changed or undone."""
         ordered = sorted(events, key=lambda event: event.timestamp)
-        newest = {event.item_id: position for position, event in enumerate(ordered) if event.kind == RATING}
+        newest = {event.item_id: position for position, event in enumerate(ordered) if event.kind in STANCES}
         kept = (
-            event for position, event in enumerate(ordered) if event.kind != RATING or newest[event.item_id] == position
+            event
+            for position, event in enumerate(ordered)
+            if event.kind not in STANCES or (newest[event.item_id] == position and event.kind != UNDO)
         )
         return cls(tuple(kept))
 
     def add(self, event: Event) -> History:
-        """Return the history with one more event, put where its timestamp belongs."""
+        """Return the history with one more event, put where its timestamp belongs; of an undo nothing is remembered."""
         return History.of((*self.events, event))
 
     def seen(self) -> frozenset[str]:

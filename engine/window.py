@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -16,8 +16,18 @@ from engine.items import ItemTable
 
 Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
-Weight = Annotated[float, Field(ge=0, le=1)]
+Weight = Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]
 SECONDS_PER_DAY = 86_400.0
+DEFAULT_WEIGHTS: dict[str, float] = {
+    "view": 0.6,
+    "click": 0.7,
+    "like": 1.0,
+    "purchase": 1.0,
+    "skip": -0.3,
+    "dislike": -1.0,
+}
+"""What a service makes of kinds of which neither its bundle nor its settings say anything."""
+MOST_DISLIKES = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +116,28 @@ class HistoryWindow(BaseModel):
     rating_scale: tuple[float, float] = (1.0, 5.0)
     """The lowest and the highest rating of the data; they become 0 and 1."""
     event_weights: dict[str, Weight] = Field(default_factory=lambda: {"view": 1.0})
-    """The value in 0..1 of each kind of event that carries no rating."""
+    """The value in 0..1 of each kind of event that carries no rating; networks never see kinds below 0."""
     has_clock: bool = True
     """Whether timestamps are times; if not they only give the order, and all ages are 0."""
 
+    def with_weights(self, more: Mapping[str, float]) -> HistoryWindow:
+        """Return the same window with further weights (-1..1), which win over its own."""
+        return self.model_copy(update={"event_weights": self.event_weights | dict(more)})
+
     def knows(self, event: Event) -> bool:
-        """Return whether the event has a value; one without counts as seen but not in a network."""
-        return event.value is not None if event.kind == RATING else event.kind in self.event_weights
+        """Return whether the event has a value in 0..1; one without counts as seen but not in a network."""
+        return event.value is not None if event.kind == RATING else self.event_weights.get(event.kind, -1.0) >= 0.0
+
+    def dislikes(self, history: History, items: ItemTable) -> tuple[Indices, Floats]:
+        """Return the newest events of negative weight, newest first: item_index [D], D <= 50, and strength [D] in 0..1.
+
+        Items that the table does not know are passed over.
+        """
+        against = [event for event in reversed(history.events) if self.event_weights.get(event.kind, 0.0) < 0.0]
+        item_index = items.vocabulary.indices_of(event.item_id for event in against)
+        strength = np.array([-self.event_weights[event.kind] for event in against], dtype=np.float32)
+        known = np.flatnonzero(item_index >= 0)[:MOST_DISLIKES]
+        return item_index[known], strength[known]
 
     def values_of(self, kinds: npt.NDArray[np.str_], ratings: npt.NDArray[np.float64]) -> Floats:
         """Return the values in 0..1 of events [E]; raises DataError for a kind that has no weight."""
@@ -128,7 +153,7 @@ class HistoryWindow(BaseModel):
         return np.where(kinds == RATING, scaled, weights[codes] if len(codes) else 0.0).astype(np.float32)
 
     def columns(self, histories: Sequence[History], items: ItemTable) -> HistoryColumns:
-        """Look histories up in the item table; events of unknown kinds or of items without vectors are left out."""
+        """Look histories up in the item table; events without value and those of items without vectors are left out."""
         known_kinds = [[event for event in history.events if self.knows(event)] for history in histories]
         events = [event for each in known_kinds for event in each]
         owners = np.repeat(np.arange(len(histories)), [len(each) for each in known_kinds])

@@ -1,26 +1,57 @@
 -- Shared by write.lua and load.lua: put an event where it belongs in a history, and keep the history to its limit.
--- `items` maps each item to its newest entry. A newer rating of an item takes the place of the older one, so that rating
--- again pushes nothing else out; and an item stays in `items` when its event is trimmed, so that it still counts as seen.
--- Returns 1 if the event stands in the history now and did not before.
-local function place(history, items, entry, item, kind, timestamp, limit)
-  local before = redis.call('HGET', items, item)
-  if before == entry then
-    return 0
+--   history   sorted set by time of the events that count. A member begins with 16 digits, which order equal times.
+--   items     hash of the items that count as seen: '1' if something other than an opinion happened to one, else '0'. They
+--             stay when their events are trimmed; the field '' says that some were.
+--   opinions  hash: of each item the time of its newest opinion or undo, a blank, and that opinion's member of the history,
+--             of an undo the 16 digits alone. So what is older and arrives later changes nothing.
+local DIGITS = 16
+local OPINIONS = {rating = true, like = true, dislike = true}
+
+-- Returns time and member of the newest opinion or undo of an item; nil if there is none.
+local function opinion_of(opinions, item)
+  local kept = redis.call('HGET', opinions, item)
+  if kept then
+    local blank = string.find(kept, ' ', 1, true)
+    return string.sub(kept, 1, blank - 1), string.sub(kept, blank + 1)
   end
-  if before and kind == 'rating' and cjson.decode(string.sub(before, 17))[2] == 'rating' then
-    local score = redis.call('ZSCORE', history, before)
-    if score and tonumber(score) > tonumber(timestamp) then
-      return 0
+end
+
+local function is_no_newer(time, member, than_time, than_member)
+  local difference = tonumber(time) - tonumber(than_time)
+  if difference == 0 then
+    return string.sub(member, 1, DIGITS) <= string.sub(than_member, 1, DIGITS)
+  end
+  return difference < 0
+end
+
+-- Returns whether anything changed, and how many opinions were taken out of the history or of what was trimmed.
+local function place(history, items, opinions, member, item, kind, time, limit)
+  local removed, fresh = 0, 0
+  if kind == 'undo' or OPINIONS[kind] then
+    local before, opinion = opinion_of(opinions, item)
+    if before and is_no_newer(time, member, before, opinion) then
+      return false, 0
     end
-    redis.call('ZREM', history, before)
+    local kept = kind == 'undo' and string.sub(member, 1, DIGITS) or member
+    redis.call('HSET', opinions, item, time .. ' ' .. kept)
+    if before and #opinion > DIGITS then
+      removed = 1
+      redis.call('ZREM', history, opinion)
+    end
+    if kind == 'undo' then
+      if redis.call('HGET', items, item) == '0' then
+        redis.call('HDEL', items, item)
+      end
+      return removed == 1, removed
+    end
+    fresh = redis.call('HSETNX', items, item, '0')
+  else
+    fresh = redis.call('HSET', items, item, '1')
   end
-  local added = redis.call('ZADD', history, timestamp, entry)
-  if not before or kind == 'rating' or added == 1 then
-    redis.call('HSET', items, item, entry)
+  local added = redis.call('ZADD', history, time, member)
+  if redis.call('ZREMRANGEBYRANK', history, 0, -limit - 1) > 0 then
+    redis.call('HSET', items, '', '1')
+    added = redis.call('ZSCORE', history, member) and added or 0
   end
-  redis.call('ZREMRANGEBYRANK', history, 0, -limit - 1)
-  if added == 1 and not redis.call('ZSCORE', history, entry) then
-    return 0
-  end
-  return added
+  return fresh + added > 0, removed
 end

@@ -1,27 +1,36 @@
 -- Log an event, add it to the history, count the version up and drop cached answers: all of it or nothing.
--- KEYS: log, history, items, version, cache, event marker
+-- KEYS: log, history, items, opinions, version, cache, forgotten users, event marker
 -- ARGV: log entry, timestamp, whether that is the server's clock (1 or 0), history entry, item, kind, owner,
---       history limit, marker seconds
--- Returns {outcome, version}: outcome 0 written, 1 known already, 2 the event_id belongs to another rating.
-local marker = redis.call('GET', KEYS[6])
+--       history limit, marker seconds, the user's pseudonym
+-- Returns {outcome, version, removed}: outcome 0 written, 1 known already, 2 the event_id belongs to another event; removed
+-- is 1 if an undo took back an opinion.
+local log, history, items, opinions, version_key, cache, forgotten, event = unpack(KEYS)
+local entry, timestamp, is_timed_here, tail, item, kind, owner, limit, seconds, pseudonym = unpack(ARGV)
+local marker = redis.call('GET', event)
 if marker then
-  local space = string.find(marker, ' ', 1, true)
-  local same = string.sub(marker, space + 1) == ARGV[7]
+  local version, removed, first = string.match(marker, '^(%d+) (%d) (.*)$')
   -- A write of its own, so that whoever waits for the disk on this connection waits for the first one too.
-  redis.call('EXPIRE', KEYS[6], ARGV[9])
-  return {same and 1 or 2, tonumber(string.sub(marker, 1, space - 1))}
+  redis.call('EXPIRE', event, seconds)
+  return {first == owner and 1 or 2, tonumber(version), tonumber(removed)}
 end
-local timestamp = ARGV[2]
-if ARGV[3] == '1' then
+if is_timed_here == '1' then
   -- Clocks of two hosts differ; what comes later must not count as older for that.
-  local newest = redis.call('ZRANGE', KEYS[2], -1, -1, 'WITHSCORES')[2]
-  if newest and tonumber(newest) > tonumber(timestamp) then
-    timestamp = newest
+  local newest = {redis.call('ZRANGE', history, -1, -1, 'WITHSCORES')[2], (opinion_of(opinions, item))}
+  for _, time in pairs(newest) do
+    if tonumber(time) > tonumber(timestamp) then
+      timestamp = time
+    end
   end
 end
-local version = redis.call('INCR', KEYS[4])
-redis.call('XADD', KEYS[1], '*', 'event', ARGV[1], 'version', version, 'timestamp', timestamp)
-place(KEYS[2], KEYS[3], string.format('%016d', version) .. ARGV[4], ARGV[5], ARGV[6], timestamp, tonumber(ARGV[8]))
-redis.call('DEL', KEYS[5])
-redis.call('SET', KEYS[6], version .. ' ' .. ARGV[7], 'EX', ARGV[9])
-return {0, version}
+local version = redis.call('INCR', version_key)
+if version == 1 then
+  -- A forgotten user goes on counting, or an answer from before could pass for one of the new history.
+  version = redis.call('INCRBY', version_key, redis.call('HGET', forgotten, pseudonym) or '0')
+end
+redis.call('XADD', log, '*', 'event', entry, 'version', version, 'timestamp', timestamp)
+local member = string.format('%016d', version) .. tail
+local _, removed = place(history, items, opinions, member, item, kind, timestamp, tonumber(limit))
+removed = kind == 'undo' and removed or 0
+redis.call('DEL', cache)
+redis.call('SET', event, version .. ' ' .. removed .. ' ' .. owner, 'EX', seconds)
+return {0, version, removed}

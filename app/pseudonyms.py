@@ -1,0 +1,33 @@
+"""Pseudonyms: names for users that tell nothing to those who lack the store's secret."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from typing import Any, Self
+
+from app.store_connection import StoreConnection, reported
+
+SECRET_KEY = "liverec:secret"  # noqa: S105 (the name of a key, no secret)
+SECRET_BYTES = PSEUDONYM_BYTES = 16
+
+
+class Pseudonyms:
+    """Keyed hashes of user ids: the same in every process that uses the store, and in no other store."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
+
+    @classmethod
+    async def of(cls, connection: StoreConnection) -> Self:
+        """Read the store's secret; the first to come makes it."""
+        fresh = secrets.token_bytes(SECRET_BYTES)
+        # The client's own types do not tell bytes from str.
+        redis: Any = connection.redis
+        with reported():
+            stored = await redis.set(SECRET_KEY, fresh, nx=True, get=True)
+        return cls(fresh if stored is None else stored)
+
+    def of_user(self, user_id: str) -> str:
+        """Return 32 hexadecimal digits."""
+        return hashlib.blake2b(user_id.encode(), key=self._secret, digest_size=PSEUDONYM_BYTES).hexdigest()
