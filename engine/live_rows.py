@@ -6,17 +6,21 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from engine.growing_array import GrowingArray
 from engine.live_item import LiveItem
 from engine.row_set import RowSet
+
+Indices = npt.NDArray[np.int64]
+MOST_CHANGES_KEPT = 65_536
 
 
 class LiveRows:
     """Rows 0..N-1 are the bundle's, N is padding, N+1 and so on came later.
 
     hidden: not answered until shown again. dead: removed, or left behind by an item that moved to a new row.
-    forbidden: both. readable: live rows with vectors, which count inside a history.
+    forbidden: both. readable: live rows with vectors, which count inside a history. version: the number of changes.
     """
 
     def __init__(self, base: int) -> None:
@@ -25,6 +29,7 @@ class LiveRows:
         self.metadata: dict[int, Mapping[str, Any]] = {}
         self.added_at = GrowingArray((), np.float64)
         self.version = 0
+        self._changed = GrowingArray((), np.int64)
 
     @property
     def end(self) -> int:
@@ -53,6 +58,16 @@ class LiveRows:
         self.dead.set(row, True)
         self._permit(row)
 
+    def changed_since(self, version: int) -> Indices | None:
+        """Return the rows that changed since a version, each once; None if that is too long ago to know."""
+        count = self.version - version
+        if count > len(self._changed):
+            return None
+        return np.unique(self._changed.rows[len(self._changed) - count :])
+
     def _permit(self, row: int) -> None:
         self.forbidden.set(row, row in self.hidden or row in self.dead)
+        self._changed.append(np.array([row]))
+        if len(self._changed) > 2 * MOST_CHANGES_KEPT:
+            self._changed.drop_first(MOST_CHANGES_KEPT)
         self.version += 1

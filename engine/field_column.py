@@ -1,0 +1,72 @@
+"""FieldColumn: what the rows of a table have under one field, as sorted values with their rows."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.field_postings import FieldPostings, Rows
+from engine.field_texts import FieldTexts, encoded
+from engine.field_values import FieldValues, TextValues
+from engine.filter_nodes import Comparison, Value
+
+
+class FieldColumn:
+    """Numbers, truths, texts that stand alone and texts in lists: the distinct values of each kind, and their rows."""
+
+    def __init__(self, values: FieldValues) -> None:
+        numbers, codes = np.unique(np.frombuffer(values.numbers), return_inverse=True)
+        self._numbers = numbers, FieldPostings(codes.astype(np.int32), _integers(values.number_rows), len(numbers))
+        self._truths = range(2), FieldPostings(_integers(values.truths), _integers(values.truth_rows), 2)
+        self._single, self._listed = _texts(values.single), _texts(values.listed)
+
+    def rows(self, comparison: Comparison) -> Iterator[Rows]:
+        """Go through the rows of which a comparison, other than with null, is true; some may come twice."""
+        if comparison.operator == "contains":
+            yield from self._containing(str(comparison.values[0]))
+            return
+        operator = "=" if comparison.operator == "in" else comparison.operator
+        for value in comparison.values:
+            yield from self._compared(operator, value)
+
+    def all_rows(self) -> Iterator[Rows]:
+        """Go through the rows that have any value; some may come twice."""
+        for values, postings in (self._numbers, self._truths, self._single, self._listed):
+            yield postings.between(0, len(values))
+
+    def _containing(self, part: str) -> Iterator[Rows]:
+        texts, postings = self._single
+        yield postings.of(texts.containing(part))
+        texts, postings = self._listed
+        yield postings.between(*_range(texts, "=", encoded(part)))
+
+    def _compared(self, operator: str, value: Value) -> Iterator[Rows]:
+        if isinstance(value, str):
+            for texts, postings in (self._single, self._listed):
+                yield postings.between(*_range(texts, operator, encoded(value)))
+        else:
+            values, postings = self._truths if isinstance(value, bool) else self._numbers
+            yield postings.between(*_range(values, operator, value))
+
+
+def _texts(values: TextValues) -> tuple[FieldTexts, FieldPostings]:
+    texts = sorted(values.codes_of)
+    # The codes were given in the order in which the texts came.
+    places = np.empty(len(texts), dtype=np.int32)
+    places[[values.codes_of[text] for text in texts]] = np.arange(len(texts), dtype=np.int32)
+    return FieldTexts(texts), FieldPostings(places[_integers(values.codes)], _integers(values.rows), len(texts))
+
+
+def _range(values: Sequence[Any] | npt.NDArray[np.float64], operator: str, value: object) -> tuple[int, int]:
+    first: int = bisect_left(values, value)
+    behind: int = bisect_right(values, value)
+    ranges = {"=": (first, behind), "<": (0, first), "<=": (0, behind)}
+    return (ranges | {">": (behind, len(values)), ">=": (first, len(values))})[operator]
+
+
+def _integers(values: Any) -> npt.NDArray[np.int32]:  # noqa: ANN401 (an array of Python's, which typeshed calls no buffer)
+    return np.frombuffer(values, dtype=np.int32)
