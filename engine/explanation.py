@@ -14,11 +14,12 @@ from engine.features import Candidates
 from engine.items import ItemTable
 from engine.ranking import HISTORY, Ranker
 from engine.source import Source
-from engine.window import HistoryColumns, HistoryWindow
+from engine.window import HistoryColumns, HistoryWindow, IndexBatch
 
 Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
 MOST_CAUSES = 5
+RECENT = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Explainer:
         """Take the parts of a recommender."""
         self._items = items
         self._window = window
-        self._scoring = Counterfactual(items, sources, ranker)
+        self._scoring = Counterfactual(sources, ranker)
 
     def explain(
         self, history: History, candidates: Candidates, item_indices: Indices, *, counterfactual: bool
@@ -65,20 +66,34 @@ class Explainer:
         read.
         """
         chosen = np.isin(item_indices, candidates.indices[0]) & (item_indices >= 0)
-        found = self.drops(history, candidates, item_indices[chosen])
+        found = self.drops(history, candidates, item_indices[chosen], None if counterfactual else RECENT)
         explained = (self._causes(found.causes, drops, counterfactual) for drops in found.drops.T)
         return [next(explained) if each else () for each in chosen.tolist()]
 
-    def drops(self, history: History, candidates: Candidates, item_indices: Indices) -> Drops:
-        """Return the signed drops of items that are candidates: below 0 for what speaks against an item."""
+    def drops(
+        self, history: History, candidates: Candidates, item_indices: Indices, recent: int | None = None
+    ) -> Drops:
+        """Return the signed drops of items that are candidates: below 0 for what speaks against an item.
+
+        recent: if given, the drops are estimated; the networks of sources then read just so many of the newest events.
+        """
         columns = self._window.columns([history], self._items)
-        causes = _newest_items(columns.item_index[-HISTORY:])
+        causes = _newest_items(columns, HISTORY)
         if not len(causes) or not len(item_indices):
             return Drops(causes, np.zeros((len(causes), len(item_indices)), dtype=np.float32))
-        rows = self._window.newest(_without_each(columns, causes), self._items.vocabulary.padding_index)
         pool = candidates.indices[0][candidates.indices[0] >= 0]
-        scores = self._scoring.scores(rows, pool, item_indices)
+        shorter = None if recent is None else self._without_each(_newest(columns, recent), recent)
+        scores = self._scoring.scores(self._without_each(columns, HISTORY), pool, item_indices, shorter)
         return Drops(causes, scores[:1] - scores[1:])
+
+    def _without_each(self, columns: HistoryColumns, newest: int) -> IndexBatch:
+        """Return one user's history as it is, then without each item of its newest events: 1+H histories."""
+        causes = _newest_items(columns, newest)
+        rows, events = 1 + len(causes), len(columns.item_index)
+        keep = np.ones((rows, events), dtype=bool)
+        keep[1:] = columns.item_index != causes[:, None]
+        copies = columns.runs(np.zeros(rows, dtype=np.int64), np.full(rows, events)).kept(keep.ravel())
+        return self._window.newest(copies, self._items.vocabulary.padding_index)
 
     def _causes(self, causes: Indices, drops: Floats, counterfactual: bool) -> tuple[Cause, ...]:
         total = float(np.maximum(drops, 0.0).sum())
@@ -90,16 +105,14 @@ class Explainer:
         )
 
 
-def _newest_items(item_index: Indices) -> Indices:
-    """Return the different items of events [E], that of the last event first."""
-    _, first = np.unique(item_index[::-1], return_index=True)
-    return item_index[::-1][np.sort(first)]
+def _newest(columns: HistoryColumns, count: int) -> HistoryColumns:
+    """Return the newest events of one user's history."""
+    end = columns.offsets[1:]
+    return columns.runs(np.maximum(end - count, 0), end)
 
 
-def _without_each(columns: HistoryColumns, causes: Indices) -> HistoryColumns:
-    """Return one user's history as it is, then without each of the causes [H]: 1+H histories."""
-    rows, events = 1 + len(causes), len(columns.item_index)
-    copies = columns.runs(np.zeros(rows, dtype=np.int64), np.full(rows, events))
-    keep = np.ones((rows, events), dtype=bool)
-    keep[1:] = columns.item_index != causes[:, None]
-    return copies.kept(keep.ravel())
+def _newest_items(columns: HistoryColumns, count: int) -> Indices:
+    """Return the different items of the newest events of one user, that of the last event first."""
+    items = _newest(columns, count).item_index[::-1]
+    _, first = np.unique(items, return_index=True)
+    return items[np.sort(first)]

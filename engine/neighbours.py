@@ -24,6 +24,8 @@ class NeighbourTable:
         Candidates of a row must differ from each other; -1 stands for none and scores 0, and so does a live item, which
         has no neighbours.
         """
+        if len(history) > 1 and (shared := self._shared(history, candidates)) is not None:
+            return shared
         return np.stack([self._row(*row) for row in zip(history, candidates, strict=True)])
 
     def sums(self, history: Indices) -> tuple[Indices, Floats]:
@@ -36,6 +38,27 @@ class NeighbourTable:
     def _items(self, history: Indices) -> Indices:
         """Return the history without padding, which weighs nothing but would be looked up, and without live items."""
         return history[history < len(self.indices) - 1]
+
+    def _shared(self, history: Indices, candidates: Indices) -> Floats | None:
+        """Return the scores of rows with the same candidates, each event looked up only once; None if they differ."""
+        padding_index, width = len(self.indices) - 1, candidates.shape[1] + 1
+        known = np.where((candidates >= 0) & (candidates < padding_index), candidates, padding_index)
+        place = np.zeros(len(self.indices), dtype=np.int32)
+        place[known[0]] = np.arange(1, width)
+        place[padding_index] = 0
+        places = place[known]
+        if ((places == 0) & (known < padding_index)).any():
+            return None
+        items, item = np.unique(np.minimum(history, padding_index), return_inverse=True)
+        met = place[self.indices[items]] + width * np.arange(len(items))[:, None]
+        parts = np.bincount(met.ravel(), self.weights[items].ravel(), minlength=width * len(items)).reshape(-1, width)
+        parts[:, 0] = 0.0
+        own = item.reshape(history.shape) + len(items) * np.arange(len(history))[:, None]
+        events = np.bincount(own.ravel(), minlength=len(items) * len(history)).reshape(-1, len(items))
+        # BLAS now and then reports an invalid value where there is none.
+        with np.errstate(invalid="ignore"):
+            sums = events.astype(np.float64) @ parts
+        return np.take_along_axis(sums, places, axis=1).astype(np.float32)
 
     def _row(self, history: Indices, candidates: Indices) -> Floats:
         # Zeroed memory is only touched where something is looked up, so the cost hardly grows with the catalogue.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,8 @@ from engine.window import IndexBatch
 
 Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
+Inputs = dict[str, npt.NDArray[np.generic]]
+Number = TypeVar("Number", bound=np.generic)
 HISTORY = 50
 
 
@@ -50,12 +52,12 @@ class NetworkRanker:
         """Score each candidate."""
         return self.run(self.inputs(candidates))
 
-    def inputs(self, candidates: Candidates) -> dict[str, npt.NDArray[np.generic]]:
-        """Return what the network reads of the candidates, by the names of its inputs."""
-        return ranker_inputs(self._network.inputs, self._features, self._items, self._vectors, candidates)
+    def inputs(self, candidates: Candidates, places: Indices | None = None) -> Inputs:
+        """Return what the network reads of the candidates, or of those at some places [B,n] of the rows alone."""
+        return ranker_inputs(self._network.inputs, self._features, self._items, self._vectors, candidates, places)
 
-    def run(self, given: dict[str, npt.NDArray[np.generic]]) -> Ranked:
-        """Score what `inputs` returned, or some of its places (see inputs_at)."""
+    def run(self, given: Inputs) -> Ranked:
+        """Score what `inputs` returned."""
         return Ranked(*self._network.run_all(**given))
 
 
@@ -65,13 +67,17 @@ def ranker_inputs(
     items: ItemTable,
     vectors: ItemVectors,
     candidates: Candidates,
-) -> dict[str, npt.NDArray[np.generic]]:
-    """Return what a ranker reads, by the `names` of its inputs; of the history the newest 50 events."""
+    places: Indices | None = None,
+) -> Inputs:
+    """Return what a ranker reads, by the `names` of its inputs; of the history the newest 50 events.
+
+    places: if given, what it reads of the candidates at these places [B,n]; features still compare them with all.
+    """
     rows = vectors.known(candidates.rows).cut(HISTORY, items.vocabulary.padding_index)
     made: dict[str, Callable[[], npt.NDArray[np.generic]]] = {
         "user_vectors": lambda: candidates.user_vectors,
-        "candidate_vectors": lambda: vectors.outputs_of(candidates.indices),
-        "features": lambda: candidate_features(features, items, candidates),
+        "candidate_vectors": lambda: vectors.outputs_of(_at(candidates.indices, places)),
+        "features": lambda: _at(candidate_features(features, items, candidates), places),
         "history_vectors": lambda: _history_vectors(rows, items, vectors),
         "values": lambda: rows.values,
         "ages": lambda: rows.ages,
@@ -82,18 +88,18 @@ def ranker_inputs(
     return {name: made[name]() for name in names}
 
 
-def inputs_at(given: dict[str, npt.NDArray[np.generic]], places: Indices) -> dict[str, npt.NDArray[np.generic]]:
-    """Return the inputs of some places [B,n] of the candidates; a network scores each candidate on its own."""
-    wide = places[..., None]
-    of_candidates = {name: given[name] for name in ("candidate_vectors", "features") if name in given}
-    return given | {name: np.take_along_axis(each, wide, axis=1) for name, each in of_candidates.items()}
-
-
 def scores_at(ranker: Ranker, candidates: Candidates, places: Indices) -> Floats:
-    """Return the scores [B,n] at some places [B,n], with features that tell how they stand among all candidates."""
+    """Return the scores [B,n] of the candidates at some places [B,n] of the rows."""
     if isinstance(ranker, NetworkRanker):
-        return ranker.run(inputs_at(ranker.inputs(candidates), places)).scores
-    return np.take_along_axis(ranker.rank(candidates).scores, places, axis=1)
+        return ranker.run(ranker.inputs(candidates, places)).scores
+    return _at(ranker.rank(candidates).scores, places)
+
+
+def _at(array: npt.NDArray[Number], places: Indices | None) -> npt.NDArray[Number]:
+    """Return some places [B,n] of the second dimension."""
+    if places is None:
+        return array
+    return np.take_along_axis(array, places.reshape(*places.shape, *[1] * (array.ndim - 2)), axis=1)
 
 
 def _history_vectors(rows: IndexBatch, items: ItemTable, vectors: ItemVectors) -> Floats:
