@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 
@@ -12,7 +12,7 @@ from engine.errors import QueryError
 from engine.events import MAX_ID_BYTES, RATING, Event
 from engine.window import HistoryWindow
 
-MAX_RATINGS = 1_000
+MAX_EVENTS = 1_000
 
 
 def check_id(value: str) -> str:
@@ -31,6 +31,17 @@ def check_id(value: str) -> str:
 def spell_integer(value: object) -> object:
     """Return an integer id as text; everything else as it is, for the next check to judge."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def event_time(timestamp: float | None, latest: float) -> float:
+    """Return when something happened, in unix seconds; raises QueryError for what is after `latest`."""
+    now = time.time()
+    if timestamp is None:
+        return now
+    if timestamp > latest:
+        raise QueryError(f"timestamp: {timestamp:.0f} lies in the future; send unix seconds, or none for now")
+    # A fast clock is forgiven but not kept, or the next event would count as the older one.
+    return min(timestamp, now)
 
 
 ExternalId = Annotated[str, BeforeValidator(spell_integer), AfterValidator(check_id)]
@@ -64,16 +75,20 @@ class Rating(BaseModel):
         low, high = window.rating_scale
         if not low <= self.rating <= high:
             raise QueryError(f"rating: {self.rating:g} of item {self.item_id!r} is outside the scale {low:g}..{high:g}")
-        now = time.time()
-        timestamp = now if self.timestamp is None else self.timestamp
-        if timestamp > latest:
-            raise QueryError(f"timestamp: {timestamp:.0f} lies in the future; send unix seconds, or none for now")
         event_id, led_by = self.event_id or uuid.uuid4().hex, self.recommendation_id or ""
-        # A fast clock is forgiven but not kept, or the next rating would count as the older one.
-        return Event(self.user_id, self.item_id, RATING, self.rating, min(timestamp, now), event_id, led_by)
+        timestamp = event_time(self.timestamp, latest)
+        return Event(self.user_id, self.item_id, RATING, self.rating, timestamp, event_id, led_by)
 
 
-RATINGS = TypeAdapter(Annotated[list[Rating], Field(min_length=1, max_length=MAX_RATINGS)])
+Listed = TypeVar("Listed", bound=BaseModel)
+
+
+def list_adapter(model: type[Listed]) -> TypeAdapter[list[Listed]]:
+    """Return what reads a list of up to 1,000."""
+    return TypeAdapter(Annotated[list[model], Field(min_length=1, max_length=MAX_EVENTS)])  # type: ignore[valid-type]
+
+
+RATINGS = list_adapter(Rating)
 
 
 def parse_ratings(body: bytes) -> list[Rating]:
@@ -81,16 +96,16 @@ def parse_ratings(body: bytes) -> list[Rating]:
     return RATINGS.validate_json(body) if body.lstrip()[:1] == b"[" else [Rating.model_validate_json(body)]
 
 
-class RatingReceipt(BaseModel):
-    """What became of the ratings: all of them are on disk."""
+class Receipt(BaseModel):
+    """What became of the events: all of them are on disk."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
     accepted: int
-    """Ratings that are new."""
+    """Events that are new."""
     duplicates: int
-    """Ratings whose event_id was known already."""
+    """Events whose event_id was known already."""
     versions: dict[str, int]
-    """The history_version of each user after these ratings; for a repeated one what was answered first."""
+    """The history_version of each user after these events; for a repeated one what was answered first."""
     unknown_items: list[str]
-    """Rated items that the model does not know: kept and left out of answers, but no help in choosing others yet."""
+    """Items that the model does not know: kept and left out of answers, but no help in choosing others yet."""

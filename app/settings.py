@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from engine.errors import ConfigError
+from engine.events import RATING, UNDO
+from engine.window import Weight
 
 PREFIX = "LIVEREC_"
+MOST_KIND_CHARACTERS = 64
+
+
+def check_kind(kind: str) -> str:
+    """Return the name of a kind of feedback; raises ValueError for one that cannot have a weight."""
+    if kind in (RATING, UNDO):
+        raise ValueError(f"{kind!r} has no weight of its own; leave it out")
+    if not 1 <= len(kind) <= MOST_KIND_CHARACTERS or not kind.isprintable():
+        raise ValueError(f"a kind must have 1 to {MOST_KIND_CHARACTERS} printable characters")
+    return kind
+
+
+Kind = Annotated[str, AfterValidator(check_kind)]
 
 
 class Settings(BaseSettings):
@@ -41,6 +58,8 @@ class Settings(BaseSettings):
     """How long an event_id is remembered."""
     max_concurrency: int = Field(default=64, ge=1, le=10_000)
     """Requests that a worker has under way at most, each with a connection to the store; others get 429 at once."""
+    deadline_ms: float | None = Field(default=None, gt=0, le=600_000)
+    """Milliseconds that a list may take where the request does not say (X-Deadline-Ms); no limit if not set."""
     store_timeout_seconds: float = Field(default=1.0, gt=0, le=60)
     """How long the store may take before it counts as unreachable."""
     allow_volatile: bool = False
@@ -73,6 +92,11 @@ class Settings(BaseSettings):
     """After how many days half of that is left."""
     fresh_days: float = Field(default=30.0, gt=0, allow_inf_nan=False)
     """How long an item is new, and comes up in exploration."""
+    feedback_weights: dict[Kind, Weight] = Field(default_factory=dict)
+    """What kinds of feedback are worth, as a JSON object of numbers in -1..1, beside and before the bundle's own.
+
+    From 0 on it is what networks read, like a rating; below 0 it counts against what is like the item.
+    """
     clock_skew_seconds: float = Field(default=300.0, ge=0)
     """How far in the future a client's timestamp may lie."""
 
@@ -84,6 +108,11 @@ class Settings(BaseSettings):
             raise ConfigError(f"unknown setting {unknown[0]}; known: {', '.join(sorted(known))}")
         try:
             return cls(**(overrides or {}))  # type: ignore[arg-type]
+        except SettingsError as error:
+            # It names the field, which is the only one that is read as JSON.
+            raise ConfigError(
+                f'{PREFIX}FEEDBACK_WEIGHTS: it must be a JSON object such as {{"like": 0.9, "skip": -0.2}}'
+            ) from error
         except ValidationError as error:
             first = error.errors()[0]
             name = "_".join(str(part) for part in first["loc"]).upper()
@@ -93,7 +122,8 @@ class Settings(BaseSettings):
     def environment(self) -> dict[str, str]:
         """Return the variables that make another process read these very settings."""
         values = self.model_dump(mode="json", exclude={"redis_url"})
-        variables = {f"{PREFIX}{name.upper()}": str(value) for name, value in values.items()}
+        spelled = {name: json.dumps(each) if isinstance(each, dict) else str(each) for name, each in values.items()}
+        variables = {f"{PREFIX}{name.upper()}": value for name, value in spelled.items()}
         if self.redis_url is not None:
             variables["REDIS_URL"] = self.redis_url.get_secret_value()
         return variables

@@ -40,7 +40,7 @@ class History:
 
     @classmethod
     def of(cls, events: Iterable[Event]) -> History:
-        """Order events that arrived in any order, equal times by arrival, without opinions that were changed or undone."""
+        """Order events that arrived in any order, equal times by arrival; drop opinions that were changed or undone."""
         ordered = sorted(events, key=lambda event: event.timestamp)
         newest = {event.item_id: position for position, event in enumerate(ordered) if event.kind in STANCES}
         kept = (
