@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
-from fastapi.routing import APIRoute
 from pydantic import ValidationError
 
 from app.item import MAX_ITEMS_AT_ONCE, Item, ItemPatch, parse_items
 from app.item_answer import ItemAnswer, ItemDeletion, ItemPage, ItemReceipt, SimilarAnswer
 from app.problems import body_problem, problem
 from app.rating import ExternalId
-from app.routes import JSON, PROBLEM, Service, check_encoding, serving_of
+from app.routes import JSON, PROBLEM, Service, check_encoding
+from app.timed_route import TimedRoute
 from engine.errors import QueryError
 from engine.query import MAX_ITEMS
 
@@ -34,20 +33,6 @@ WRITES: Responses = {
     **MALFORMED,
 }
 FILE: dict[str, object] = {"type": "string", "format": "binary"}
-
-
-class TimedRoute(APIRoute):
-    """Times its calls under the name of its function."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return what handles a request."""
-        handle = super().get_route_handler()
-
-        async def timed(request: Request) -> Response:
-            with serving_of(request).metrics.seconds.labels(self.name).time():
-                return await handle(request)
-
-        return timed
 
 
 item_router = APIRouter(tags=["items"], route_class=TimedRoute)

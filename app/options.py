@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from app.rating import ExternalId
 from engine.exposure import Exposure
@@ -16,6 +18,7 @@ MAX_VALUES = 50
 MAX_BOOSTS = 10
 MAX_FILTER_CHARACTERS = 2_000
 MAX_CURSOR_CHARACTERS = 8_000
+LISTS = {"boost", "include", "categories", "exclude"}
 NOT_OF_THE_LIST = {"n", "cursor", "explain", "include", "min_version"}
 
 
@@ -97,11 +100,30 @@ class RecommendOptions(Steer):
         return self.model_dump_json(exclude=without, exclude_defaults=True).encode()
 
 
-def query_schema(model: type[BaseModel]) -> list[dict[str, Any]]:
-    """Return a model's fields as OpenAPI query parameters."""
-    schema = model.model_json_schema()
-    required = schema.get("required", [])
-    return [
-        {"name": name, "in": "query", "required": name in required, "schema": each, "description": each.get("description")}
-        for name, each in schema["properties"].items()
-    ]
+PLAIN = RecommendOptions()
+
+
+def read_options(request: Request) -> RecommendOptions:
+    """Return the options in a request's query; raises RequestValidationError naming the parameter that is wrong."""
+    if not request.scope["query_string"]:
+        return PLAIN
+    given = request.query_params
+    fields = {name: given.getlist(name) if name in LISTS else given[name] for name in given}
+    try:
+        return RecommendOptions.model_validate(fields)
+    except ValidationError as error:
+        raise RequestValidationError(error.errors(include_url=False, include_context=False)) from error
+
+
+def query_parameters(model: type[BaseModel]) -> list[dict[str, Any]]:
+    """Return a model's fields as OpenAPI describes parameters of a query."""
+    fields = model.model_json_schema()["properties"]
+    parts = ({"name": name, "in": "query", "schema": _without_null(each)} for name, each in fields.items())
+    return [{**part, "required": False, "description": part["schema"].pop("description", "")} for part in parts]
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of what a query can say: nothing in it is null."""
+    some = [each for each in schema.get("anyOf", ()) if each != {"type": "null"}]
+    rest = {key: value for key, value in schema.items() if key not in ("anyOf", "title") and value is not None}
+    return {**some[0], **rest} if len(some) == 1 else rest

@@ -28,6 +28,10 @@ class Pseudonyms:
             stored = await redis.set(SECRET_KEY, fresh, nx=True, get=True)
         return cls(fresh if stored is None else stored)
 
+    def key(self, purpose: str) -> bytes:
+        """Return 16 bytes to sign something else with, which tell nothing of the secret."""
+        return hashlib.blake2b(purpose.encode(), key=self._secret, digest_size=16, person=b"key").digest()
+
     def of_user(self, user_id: str) -> str:
         """Return 32 hexadecimal digits."""
         return hashlib.blake2b(user_id.encode(), key=self._secret, digest_size=PSEUDONYM_BYTES).hexdigest()

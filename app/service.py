@@ -12,10 +12,13 @@ from fastapi_offline import FastAPIOffline
 
 from app.admission import Admission
 from app.body_budget import BodyBudget
+from app.feedback_routes import feedback_router
 from app.item_routes import item_router
 from app.middleware import BodyLimit, BodySizes, RequestId
 from app.parent import end_with_parent
 from app.problems import install_problems
+from app.pseudonyms import Pseudonyms
+from app.recommend_routes import recommend_router
 from app.routes import router
 from app.serving import Serving
 from app.settings import Settings
@@ -44,7 +47,9 @@ def create_app(settings: Settings | None = None, proven: Proven | None = None) -
         lifespan=_lifespan(chosen, proven),
         redirect_slashes=False,
     )
+    app.include_router(recommend_router)
     app.include_router(router)
+    app.include_router(feedback_router)
     app.include_router(item_router)
     install_problems(app)
     app.add_middleware(BodyLimit, sizes=_body_sizes(chosen))
@@ -86,7 +91,8 @@ def _lifespan(settings: Settings, proven: Proven | None) -> Callable[[FastAPI], 
             url = settings.redis_url.get_secret_value()
             store = await Store.connect(url, settings)
             stack.push_async_callback(store.close)
-            serving = app.state.serving = Serving(bundle, recommender, store, url)
+            key = (await Pseudonyms.of(store.connection)).key("cursor")
+            serving = app.state.serving = Serving(bundle, recommender, store, url, key)
             stack.push_async_callback(serving.items.tail.stop)
             await serving.items.tail.start()
             # What is loaded now lives as long as the process: the collector need not look at it with every request.

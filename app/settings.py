@@ -121,7 +121,7 @@ class Settings(BaseSettings):
 
     def environment(self) -> dict[str, str]:
         """Return the variables that make another process read these very settings."""
-        values = self.model_dump(mode="json", exclude={"redis_url"})
+        values = self.model_dump(mode="json", exclude={"redis_url"}, exclude_none=True)
         spelled = {name: json.dumps(each) if isinstance(each, dict) else str(each) for name, each in values.items()}
         variables = {f"{PREFIX}{name.upper()}": value for name, value in spelled.items()}
         if self.redis_url is not None:

@@ -1,0 +1,41 @@
+"""Deadline: how long an answer may take, and which stage of it still fits."""
+
+from __future__ import annotations
+
+import time
+
+LEARNT = 0.1
+MARGIN = 1.5
+FORGOTTEN = 0.95
+
+
+class Deadline:
+    """A moment after which an answer is of no use; without a limit it never comes."""
+
+    def __init__(self, milliseconds: float | None) -> None:
+        self._ends = None if milliseconds is None else time.perf_counter() + milliseconds / 1000
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds that are left, 0 if it has passed, None if there is no limit."""
+        return None if self._ends is None else max(self._ends - time.perf_counter(), 0.0)
+
+
+class StageTime:
+    """How long a stage takes of late: a moving average, with a margin because some take longer."""
+
+    def __init__(self) -> None:
+        self._seconds = 0.0
+
+    def learn(self, seconds: float) -> None:
+        """Take the time of one more run."""
+        self._seconds = seconds if not self._seconds else self._seconds + LEARNT * (seconds - self._seconds)
+
+    def fits(self, left: float | None) -> bool:
+        """Return whether the stage is likely to end in time; what never fits is forgotten, and tried again."""
+        if left is None:
+            return True
+        fits = left > 0 and MARGIN * self._seconds <= left
+        if not fits:
+            self._seconds *= FORGOTTEN
+        return fits

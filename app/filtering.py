@@ -1,0 +1,47 @@
+"""Filtering: which items a request's categories, filter and boosts mean."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from engine.boost import Boost
+from engine.filter_expression import FilterExpression
+from engine.item_fields import ItemFields
+from engine.items import ItemTable
+from engine.query import Lift
+from engine.selection import Selection
+
+CATEGORIES, FILTER, BOOST = "categories", "filter", "boost"
+
+
+class Filtering:
+    """Looks the items' metadata up; the columns of it are made when the first request needs them."""
+
+    def __init__(self, items: ItemTable) -> None:
+        self.fields = ItemFields(items)
+
+    async def prepare(self, *wanted: object) -> None:
+        """Make the columns if any of what is wanted needs them, while other requests are answered."""
+        if any(wanted) and not self.fields.is_built:
+            await asyncio.to_thread(self.fields.build)
+
+    def selection(self, categories: Sequence[str], match: str, text: str | None) -> Selection | None:
+        """Return the items that fit, None if all do; raises QueryError naming the option that cannot be read."""
+        masks = [self.fields.matches(rule, option) for option, rule in _rules(categories, match, text)]
+        return Selection(np.logical_and.reduce(masks)) if masks else None
+
+    def lifts(self, boosts: Sequence[str]) -> tuple[Lift, ...]:
+        """Return what boosts mean; raises QueryError for one that cannot be read."""
+        rules = [Boost.parse(text) for text in boosts]
+        return tuple(Lift(rule.weight, Selection(self.fields.matches(rule.expression, BOOST))) for rule in rules)
+
+
+def _rules(categories: Sequence[str], match: str, text: str | None) -> Iterator[tuple[str, FilterExpression]]:
+    if categories:
+        make = FilterExpression.all_of if match == "all" else FilterExpression.any_of
+        yield CATEGORIES, make(CATEGORIES, categories)
+    if text:
+        yield FILTER, FilterExpression.parse(text)

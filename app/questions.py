@@ -1,0 +1,97 @@
+"""Questions: from the options of a request to the query of the engine."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from app.filtering import Filtering
+from app.list_cursor import ListCursor, hash_of
+from app.options import RecommendOptions
+from engine.events import History
+from engine.exposure import Exposure
+from engine.item_hashes import ItemHashes
+from engine.query import Query
+from engine.recommendation import Recommendation
+from engine.recommender import POPULAR, Recommender
+from engine.selection import Selection
+
+
+class Questions:
+    """Reads what options mean for the bundle in service. `key` signs cursors."""
+
+    def __init__(self, recommender: Recommender, filtering: Filtering, exposure: Exposure | None, key: bytes) -> None:
+        self._recommender = recommender
+        self._filtering = filtering
+        self._exposure = exposure
+        self._key = key
+        self._hashes = ItemHashes(recommender.items, hash_of)
+        self._retrieving = recommender.without_ranker()
+
+    async def prepare(self, options: RecommendOptions) -> None:
+        """Make what answering will look up; for the first request that needs it this takes a moment."""
+        if options.is_plain:
+            return
+        await self._filtering.prepare(options.categories, options.filter, options.boost)
+        if options.cursor and not self._hashes.is_built:
+            await asyncio.to_thread(self._hashes.build)
+
+    def query(
+        self,
+        user_id: str,
+        options: RecommendOptions,
+        history: History,
+        seen: frozenset[str] = frozenset(),
+        among: Selection | None = None,
+    ) -> Query:
+        """Return the query; raises QueryError naming the option that is wrong.
+
+        seen: items that are seen beyond the history. among: only these items.
+        """
+        if options.is_plain:
+            return Query(history, options.n, seen, exposure=self._exposure, only=among)
+        exclude = frozenset(options.exclude) | self._shown(user_id, options)
+        selection = self._filtering.selection(options.categories, options.match, options.filter)
+        return Query(
+            history,
+            options.n,
+            exclude | seen if options.exclude_seen else exclude,
+            selection if among is None else among,
+            options.exposure(self._exposure),
+            shows_seen=not options.exclude_seen,
+            lifts=self._filtering.lifts(options.boost),
+            diversity=options.diversity,
+            is_explained=options.explain != "none",
+            is_counterfactual=options.explain == "counterfactual",
+        )
+
+    def recommender(self, model: str | None, *, is_hurried: bool) -> Recommender:
+        """Return who answers: all stages, the first alone, or one source; raises QueryError for an unknown name."""
+        if model not in (None, POPULAR):
+            return self._recommender.of_source(str(model))
+        return self._retrieving if is_hurried else self._recommender
+
+    def cursor(self, user_id: str, options: RecommendOptions, answer: Recommendation) -> str | None:
+        """Return the cursor of the page that follows an answer, None after the last."""
+        if len(answer.items) < options.n:
+            return None
+        following = self._page(user_id, options).after((item.item_id for item in answer.items), time.time())
+        return None if following is None else following.encode(self._key)
+
+    def check(self, user_id: str, options: RecommendOptions) -> None:
+        """Raise QueryError for what can be seen to be wrong before any history is read."""
+        if options.model is not None:
+            self.recommender(options.model, is_hurried=False)
+        if options.cursor is not None:
+            self._page(user_id, options)
+
+    def _page(self, user_id: str, options: RecommendOptions) -> ListCursor:
+        digest = options.digest(user_id)
+        if options.cursor is None:
+            return ListCursor.begin(digest)
+        return ListCursor.decode(options.cursor, self._key, digest, time.time())
+
+    def _shown(self, user_id: str, options: RecommendOptions) -> frozenset[str]:
+        if options.cursor is None:
+            return frozenset()
+        return self._hashes.item_ids(self._page(user_id, options).shown)
