@@ -14,6 +14,7 @@ from app.admission import Admission
 from app.body_budget import BodyBudget
 from app.feedback_routes import feedback_router
 from app.item_routes import item_router
+from app.list_routes import list_router
 from app.middleware import BodyLimit, BodySizes, RequestId
 from app.parent import end_with_parent
 from app.problems import install_problems
@@ -51,6 +52,7 @@ def create_app(settings: Settings | None = None, proven: Proven | None = None) -
     app.include_router(router)
     app.include_router(feedback_router)
     app.include_router(item_router)
+    app.include_router(list_router)
     install_problems(app)
     app.add_middleware(BodyLimit, sizes=_body_sizes(chosen))
     app.add_middleware(BodyBudget, most=chosen.max_bodies_bytes)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from app.event_writing import EventWriting
 from app.filtering import Filtering
 from app.items import Items
+from app.lists import Lists
 from app.metrics import Metrics
 from app.prediction import PredictedItem, PredictionAnswer, PredictionRequest
 from app.questions import Questions
 from app.recommending import STORE_UNREACHABLE, Recommending
 from app.settings import Settings
 from app.store import Store
+from app.trends import Trends
 from engine.bundle import Bundle
 from engine.errors import StoreError, UnsupportedError
 from engine.events import History
@@ -36,6 +38,12 @@ class Serving:
         questions = Questions(recommender, self.filtering, _exposure(self.settings), key)
         self.recommending = Recommending(
             recommender, store, self.items.tail, questions, self.metrics, bundle.model_version
+        )
+        knows = recommender.items.vocabulary.__contains__
+        trends = Trends(store.connection, recommender.window, knows, self.metrics)
+        self.writing.on_written = trends.count
+        self.lists = Lists(
+            recommender.items, self.filtering, trends, self.items.tail, self.metrics, bundle.model_version
         )
 
     async def predict(self, request: PredictionRequest) -> PredictionAnswer:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Sequence
+from itertools import compress
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from app.metrics import Metrics
 from app.store_connection import Arguments, StoreConnection, reported
@@ -15,6 +17,7 @@ from engine.events import Event
 from engine.window import HistoryWindow
 
 TrendWindow = Literal["hour", "day", "week"]
+Wanted = Callable[[Sequence[str]], Sequence[bool] | npt.NDArray[np.bool_]]
 HALF_LIVES: dict[TrendWindow, int] = {"hour": 3_600, "day": 86_400, "week": 604_800}
 """After how many seconds an event counts half."""
 # One hash tag: one script touches them all, on a cluster too.
@@ -44,11 +47,11 @@ class Trends:
     """Counts events and tells which items had most of them lately.
 
     Decay is forward (Cormode, Shkapenyuk, Srivastava and Xu, 2009): counting writes one number an item and window, and
-    time alone changes none. `knows` are the items that are counted: what nobody recommends must not push others out.
+    time alone changes none. Only items that `knows` says are known are counted: what nobody recommends must not push others out.
     """
 
     def __init__(
-        self, connection: StoreConnection, window: HistoryWindow, knows: Container[str], metrics: Metrics
+        self, connection: StoreConnection, window: HistoryWindow, knows: Callable[[str], bool], metrics: Metrics
     ) -> None:
         self._connection = connection
         # The client's own types tell neither bytes from str nor what a pipeline may return.
@@ -80,15 +83,16 @@ class Trends:
             outcome = "lost"
         self._metrics.trend_events.labels(outcome).inc(len(weighted))
 
-    async def best(self, window: TrendWindow, n: int, is_wanted: Callable[[str], bool]) -> list[Trend]:
+    async def best(self, window: TrendWindow, n: int, are_wanted: Wanted) -> list[Trend]:
         """Return the n wanted items that trend most, fewer only where no more do; raises StoreError.
 
-        Scores are as of now; what is counted meanwhile may be missing for TOP_SECONDS.
+        Scores are as of now; what was counted in the last TOP_SECONDS may be missing.
         """
         found: dict[str, Trend] = {}
         lot, start, asked = await self._first(window), 0, TOP
         while True:
-            found |= {each.item_id: each for each in lot if is_wanted(each.item_id)}
+            wanted = are_wanted([each.item_id for each in lot])
+            found |= {each.item_id: each for each in compress(lot, wanted)}
             if len(found) >= n or len(lot) < asked:
                 # Between two lots an item may have come to stand higher.
                 return sorted(found.values(), key=lambda each: -each.score)[:n]
@@ -118,7 +122,7 @@ class Trends:
         return [Trend(item_id.decode(), score * left) for item_id, score in entries if score * left >= LEAST_SHOWN]
 
     def _weighted(self, events: Sequence[Event]) -> list[tuple[Event, float]]:
-        known = [event for event in events if self._window.knows(event) and event.item_id in self._knows]
+        known = [event for event in events if self._window.knows(event) and self._knows(event.item_id)]
         ratings = np.array([event.value or 0.0 for event in known], dtype=np.float64)
         values = self._window.values_of(np.array([event.kind for event in known], dtype=str), ratings)
         return [pair for pair in zip(known, values.tolist(), strict=True) if pair[1] > 0]

@@ -1,0 +1,47 @@
+"""List routes: the lists that are the same for all users."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+
+from app.answer import Answer
+from app.item_routes import MALFORMED
+from app.list_options import ListOptions, TrendingOptions
+from app.routes import JSON, Service
+from app.timed_route import TimedRoute
+
+list_router = APIRouter(tags=["lists"], route_class=TimedRoute)
+
+
+@list_router.head("/popular", include_in_schema=False)
+@list_router.get("/popular", response_model=Answer, responses=MALFORMED)
+async def popular_items(serving: Service, options: Annotated[ListOptions, Query()]) -> Response:
+    """The items with most training events, which are their scores; items that came since follow, newest first."""
+    return _answer(await serving.lists.popular(options))
+
+
+@list_router.head("/trending", include_in_schema=False)
+@list_router.get("/trending", response_model=Answer, responses=MALFORMED)
+async def trending_items(serving: Service, options: Annotated[TrendingOptions, Query()]) -> Response:
+    """The items that were met most lately.
+
+    The score is the number of events, each weighted by its value (a rating by its place in the scale, 0 to 1) and
+    halved after each hour, day or week of its age. Dislikes and undoing count nothing. Popular items follow with score
+    0. What was counted in the last second may be missing.
+    """
+    return _answer(await serving.lists.trending(options))
+
+
+@list_router.head("/latest", include_in_schema=False)
+@list_router.get("/latest", response_model=Answer, responses=MALFORMED)
+async def latest_items(serving: Service, options: Annotated[ListOptions, Query()]) -> Response:
+    """The newest items: first those that were added, by when they were (unix seconds, their score); then the trained
+    ones by their `year`, with score 0.
+    """
+    return _answer(await serving.lists.latest(options))
+
+
+def _answer(body: bytes) -> Response:
+    return Response(body, headers={"Cache-Control": "no-store"}, media_type=JSON)
