@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from engine.field_postings import FieldPostings, Rows
 from engine.field_texts import FieldTexts, encoded
-from engine.field_values import FieldValues, TextValues
+from engine.field_values import CodedTexts, FieldValues
 from engine.filter_nodes import Comparison, Value
 
 
@@ -19,9 +19,10 @@ class FieldColumn:
     """Numbers, truths, texts that stand alone and texts in lists: the distinct values of each kind, and their rows."""
 
     def __init__(self, values: FieldValues) -> None:
-        numbers, codes = np.unique(np.frombuffer(values.numbers), return_inverse=True)
-        self._numbers = numbers, FieldPostings(codes.astype(np.int32), _integers(values.number_rows), len(numbers))
-        self._truths = range(2), FieldPostings(_integers(values.truths), _integers(values.truth_rows), 2)
+        numbers, rows = values.numbers()
+        numbers, codes = np.unique(numbers, return_inverse=True)
+        self._numbers = numbers, FieldPostings(codes.astype(np.int32), rows, len(numbers))
+        self._truths = range(2), FieldPostings(*values.truths(), 2)
         self._single, self._listed = _texts(values.single), _texts(values.listed)
 
     def rows(self, comparison: Comparison) -> Iterator[Rows]:
@@ -53,12 +54,14 @@ class FieldColumn:
             yield postings.between(*_range(values, operator, value))
 
 
-def _texts(values: TextValues) -> tuple[FieldTexts, FieldPostings]:
-    texts = sorted(values.codes_of)
+def _texts(values: CodedTexts) -> tuple[FieldTexts, FieldPostings]:
     # The codes were given in the order in which the texts came.
+    codes, rows = values.pairs()
+    texts = list(values.code_of)
+    order = sorted(range(len(texts)), key=texts.__getitem__)
     places = np.empty(len(texts), dtype=np.int32)
-    places[[values.codes_of[text] for text in texts]] = np.arange(len(texts), dtype=np.int32)
-    return FieldTexts(texts), FieldPostings(places[_integers(values.codes)], _integers(values.rows), len(texts))
+    places[order] = np.arange(len(texts), dtype=np.int32)
+    return FieldTexts([texts[code] for code in order]), FieldPostings(places[codes], rows, len(texts))
 
 
 def _range(values: Sequence[Any] | npt.NDArray[np.float64], operator: str, value: object) -> tuple[int, int]:
@@ -66,7 +69,3 @@ def _range(values: Sequence[Any] | npt.NDArray[np.float64], operator: str, value
     behind: int = bisect_right(values, value)
     ranges = {"=": (first, behind), "<": (0, first), "<=": (0, behind)}
     return (ranges | {">": (behind, len(values)), ">=": (first, len(values))})[operator]
-
-
-def _integers(values: Any) -> npt.NDArray[np.int32]:  # noqa: ANN401 (an array of Python's, which typeshed calls no buffer)
-    return np.frombuffer(values, dtype=np.int32)

@@ -17,6 +17,7 @@ Mask = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.int64]
 ITEM_ID = "item_id"
 FEW_ROWS = 1_024
+LOT = 1_024
 SHARE_OF_SETTLED = 8
 
 
@@ -55,7 +56,7 @@ class FieldOverlay:
     def refresh(self, mask: Mask, expression: FilterExpression, changed: Indices) -> None:
         """Write what is true of some rows into a mask."""
         if len(changed):
-            table = FieldTable.of(self._documents(changed, expression.fields))
+            table = FieldTable.of(self._lots(changed, expression.fields))
             mask[changed] = table.matches(expression.node) & ~self._items.rows.dead.hits(changed)
 
     def _settle(self) -> None:
@@ -66,15 +67,15 @@ class FieldOverlay:
     def _settled(self, fields: frozenset[str]) -> FieldTable:
         # Whatever changed since is read anew after this, so that what it says here does not matter.
         if missing := fields - self._read:
-            self._columns.update(FieldTable.of(self._documents(self._rows, missing)).columns)
+            self._columns.update(FieldTable.of(self._lots(self._rows, missing)).columns)
             self._read |= missing
         return FieldTable(self._columns, len(self._rows))
 
-    def _documents(self, rows: Indices, fields: Iterable[str]) -> Iterator[dict[str, Any]]:
-        metadata, id_of = self._items.rows.metadata, self._items.vocabulary.id_of
-        for row in rows.tolist():
-            known = metadata.get(row, {})
-            found = {name: known[name] for name in fields if name in known}
-            if ITEM_ID in fields:
-                found[ITEM_ID] = id_of(row)
-            yield found
+    def _lots(self, rows: Indices, fields: Iterable[str]) -> Iterator[list[dict[str, Any]]]:
+        for start in range(0, len(rows), LOT):
+            yield [self._document(row, fields) for row in rows[start : start + LOT].tolist()]
+
+    def _document(self, row: int, fields: Iterable[str]) -> dict[str, Any]:
+        known = self._items.rows.metadata.get(row, {})
+        found = {name: known[name] for name in fields if name in known}
+        return found | {ITEM_ID: self._items.vocabulary.id_of(row)} if ITEM_ID in fields else found

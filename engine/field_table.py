@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from engine.field_column import FieldColumn
-from engine.field_values import FieldValues
+from engine.field_values import FieldValues, Rows
 from engine.filter_nodes import AllOf, Comparison, Negation, Node
 
 Mask = npt.NDArray[np.bool_]
@@ -27,14 +27,14 @@ class FieldTable:
         return self._count
 
     @classmethod
-    def of(cls, documents: Iterable[Mapping[str, Any]]) -> FieldTable:
-        """Make columns of documents, the rows in their order; an object under a name counts as nothing."""
+    def of(cls, lots: Iterable[Sequence[Mapping[str, Any]]]) -> FieldTable:
+        """Make columns of documents, which come in lots and whose order is that of the rows."""
         fields: defaultdict[str, FieldValues] = defaultdict(FieldValues)
         count = 0
-        for row, document in enumerate(documents):
-            count = row + 1
-            for name, value in document.items():
-                fields[name].put(row, value)
+        for documents in lots:
+            for name, rows, values in _turned(documents, count):
+                fields[name].extend(rows, values)
+            count += len(documents)
         # What was read is let go field by field: it takes much more memory than the column.
         return cls({name: FieldColumn(fields.pop(name)) for name in list(fields)}, count)
 
@@ -57,3 +57,18 @@ class FieldTable:
             for rows in column.all_rows() if is_null else column.rows(comparison):
                 found[rows] = not is_null
         return found
+
+
+def _turned(documents: Sequence[Mapping[str, Any]], first: int) -> Iterator[tuple[str, Rows, list[Any]]]:
+    """Go through the fields with their rows and values; documents of the same fields are turned all at once."""
+    alike: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
+    for place, document in enumerate(documents):
+        alike[tuple(document)].append(place)
+    fields: defaultdict[str, tuple[list[int], list[Any]]] = defaultdict(lambda: ([], []))
+    for names, places in alike.items():
+        columns = zip(*(documents[place].values() for place in places), strict=True)
+        for name, column in zip(names, columns, strict=True):
+            fields[name][0].extend(places)
+            fields[name][1].extend(column)
+    for name, (places, values) in fields.items():
+        yield name, np.array(places, dtype=np.int32) + np.int32(first), values

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from itertools import chain, repeat
 from typing import overload
 
 import numpy as np
@@ -19,11 +20,18 @@ def encoded(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
+def _all_encoded(texts: Sequence[str]) -> list[bytes]:
+    try:
+        return list(map(str.encode, texts))
+    except UnicodeEncodeError:
+        return list(map(encoded, texts))
+
+
 class FieldTexts(Sequence[bytes]):
     """The texts as a sequence of UTF-8; objects of Python would take several times the memory."""
 
-    def __init__(self, texts: Iterable[str]) -> None:
-        self._bytes = b"".join(encoded(text) + END for text in texts)
+    def __init__(self, texts: Sequence[str]) -> None:
+        self._bytes = b"".join(chain.from_iterable(zip(_all_encoded(texts), repeat(END), strict=False)))
         self._ends = np.flatnonzero(np.frombuffer(self._bytes, np.uint8) == END[0])
 
     def __len__(self) -> int:

@@ -106,17 +106,17 @@ class ItemFields:
     def _built(self) -> FieldTable:
         if (bundled := self._bundled) is None:
             with self._lock:
-                bundled = self._bundled = self._bundled or FieldTable.of(self._documents())
+                bundled = self._bundled = self._bundled or FieldTable.of(self._lots())
         return bundled
 
-    def _documents(self) -> Iterator[dict[str, Any]]:
+    def _lots(self) -> Iterator[list[dict[str, Any]]]:
         ids, metadata = self._items.vocabulary.ids(), self._items.metadata
         for start in range(0, len(ids), LOT):
             lot = ids[start : start + LOT]
             described = _decoded(metadata[start : start + LOT]) if metadata else [{} for _ in lot]
             for item_id, document in zip(lot, described, strict=True):
                 document[ITEM_ID] = item_id
-                yield document
+            yield described
 
 
 def _decoded(metadata: Sequence[bytes]) -> list[dict[str, Any]]:
