@@ -8,8 +8,8 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from engine.candidate_search import user_vectors_of
 from engine.features import Candidates
-from engine.indexed_source import IndexedSource
 from engine.ranking import Ranker, scores_at
 from engine.source import Reading, Source
 from engine.vector_source import VectorSource
@@ -18,7 +18,7 @@ from engine.window import IndexBatch
 Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
 Number = TypeVar("Number", bound=np.generic)
-WHOLE = np.zeros(1, dtype=np.int64)
+FIRST = np.zeros(1, dtype=np.int64)
 
 
 class Counterfactual:
@@ -32,38 +32,41 @@ class Counterfactual:
         self._sources = tuple(sources)
         self._ranker = ranker
 
-    def scores(self, rows: IndexBatch, pool: Indices, chosen: Indices, recent: IndexBatch | None = None) -> Floats:
-        """Return the scores [B,n] of the candidates `chosen` [n] among all candidates `pool` [K].
+    def scores(self, rows: IndexBatch, found: Candidates, chosen: Indices, recent: IndexBatch | None = None) -> Floats:
+        """Return the scores [B,n] of the candidates `chosen` [n] among those `found` for one history.
 
-        rows: a whole history, then B-1 others. Candidates that a history scores alike, as an empty one does, stand in
-        the order of the whole one. recent: the newest events of the first rows, to save time: the user vectors of
-        networks are then estimated as that of the whole history and the difference that the newest events make.
+        rows: that history, then B-1 others. Candidates that one of these scores alike, as an empty one does, stand in
+        the order of the first. recent: the newest events of the first rows, to save time: the user vectors of networks
+        are then estimated as that of the first history plus the difference that the newest events make.
         """
         first, *others = self._sources
-        reading = self._read(first, rows, recent)
+        reading = self._read(first, rows, recent, found.user_vectors)
         if self._ranker is None:
             return first.scores(reading, _repeated(chosen, len(rows.lengths)))
-        places = _repeated(pool, len(rows.lengths))
-        scores = first.scores(reading, places)
-        whole = _repeated(np.argsort(-scores[0], kind="stable"), len(scores))
-        order = np.take_along_axis(whole, np.argsort(-np.take_along_axis(scores, whole, axis=1), kind="stable"), axis=1)
+        pool = _repeated(found.indices[0][found.indices[0] >= 0], len(rows.lengths))
+        scores = first.scores(reading, pool)
+        whole = np.argsort(-scores[0], kind="stable")
+        order = whole[np.argsort(-scores[:, whole], axis=1, kind="stable")]
         candidates = Candidates(
             rows,
-            reading if isinstance(first, IndexedSource) else np.empty((len(reading), 0), dtype=np.float32),
-            np.take_along_axis(places, order, axis=1),
+            user_vectors_of(first, reading),
+            np.take_along_axis(pool, order, axis=1),
             np.take_along_axis(scores, order, axis=1),
             {
-                source.name: np.take_along_axis(source.scores(self._read(source, rows, recent), places), order, axis=1)
+                source.name: np.take_along_axis(source.scores(self._read(source, rows, recent), pool), order, axis=1)
                 for source in others
             },
         )
         return scores_at(self._ranker, candidates, _places(candidates.indices, chosen))
 
-    def _read(self, source: Source, rows: IndexBatch, recent: IndexBatch | None) -> Reading:
+    def _read(
+        self, source: Source, rows: IndexBatch, recent: IndexBatch | None, known: Floats | None = None
+    ) -> Reading:
         if recent is None or not isinstance(source, VectorSource):
             return source.read(rows)
-        reading = _repeated(source.read(rows.only(WHOLE))[0], len(rows.lengths)).copy()
+        whole = source.read(rows.only(FIRST)) if known is None else known
         short = source.read(recent)
+        reading = np.repeat(whole, len(rows.lengths), axis=0)
         reading[: len(short)] += short - short[:1]
         return reading
 

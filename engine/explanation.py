@@ -81,9 +81,8 @@ class Explainer:
         causes = _newest_items(columns, HISTORY)
         if not len(causes) or not len(item_indices):
             return Drops(causes, np.zeros((len(causes), len(item_indices)), dtype=np.float32))
-        pool = candidates.indices[0][candidates.indices[0] >= 0]
         shorter = None if recent is None else self._without_each(_newest(columns, recent), recent)
-        scores = self._scoring.scores(self._without_each(columns, HISTORY), pool, item_indices, shorter)
+        scores = self._scoring.scores(self._without_each(columns, HISTORY), candidates, item_indices, shorter)
         return Drops(causes, scores[:1] - scores[1:])
 
     def _without_each(self, columns: HistoryColumns, newest: int) -> IndexBatch:
