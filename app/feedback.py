@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 
-from app.rating import ExternalId, Receipt, event_time, list_adapter
+from app.rating import AT_ONCE, ExternalId, Receipt, event_time
 from engine.errors import QueryError
 from engine.events import RATING, UNDO, Event
 from engine.window import HistoryWindow
@@ -76,7 +76,7 @@ class Feedback(BaseModel):
         return Event(self.user_id, self.item_id, self.kind, None, event_time(self.timestamp, latest), event_id, led_by)
 
 
-FEEDBACK = list_adapter(Feedback)
+FEEDBACK = TypeAdapter(Annotated[list[Feedback], AT_ONCE])
 
 
 def parse_feedback(body: bytes) -> list[Feedback]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 
@@ -13,6 +13,7 @@ from engine.events import MAX_ID_BYTES, RATING, Event
 from engine.window import HistoryWindow
 
 MAX_EVENTS = 1_000
+AT_ONCE = Field(min_length=1, max_length=MAX_EVENTS)
 
 
 def check_id(value: str) -> str:
@@ -80,15 +81,7 @@ class Rating(BaseModel):
         return Event(self.user_id, self.item_id, RATING, self.rating, timestamp, event_id, led_by)
 
 
-Listed = TypeVar("Listed", bound=BaseModel)
-
-
-def list_adapter(model: type[Listed]) -> TypeAdapter[list[Listed]]:
-    """Return what reads a list of up to 1,000."""
-    return TypeAdapter(Annotated[list[model], Field(min_length=1, max_length=MAX_EVENTS)])  # type: ignore[valid-type]
-
-
-RATINGS = list_adapter(Rating)
+RATINGS = TypeAdapter(Annotated[list[Rating], AT_ONCE])
 
 
 def parse_ratings(body: bytes) -> list[Rating]:

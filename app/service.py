@@ -24,6 +24,7 @@ from app.routes import router
 from app.serving import Serving
 from app.settings import Settings
 from app.store import Store
+from app.user_routes import user_router
 from engine.bundle import Bundle
 from engine.errors import ConfigError
 from engine.recommender import Recommender
@@ -52,6 +53,7 @@ def create_app(settings: Settings | None = None, proven: Proven | None = None) -
     app.include_router(router)
     app.include_router(feedback_router)
     app.include_router(item_router)
+    app.include_router(user_router)
     app.include_router(list_router)
     install_problems(app)
     app.add_middleware(BodyLimit, sizes=_body_sizes(chosen))

@@ -13,6 +13,7 @@ from app.recommending import STORE_UNREACHABLE, Recommending
 from app.settings import Settings
 from app.store import Store
 from app.trends import Trends
+from app.user_store import UserStore
 from engine.bundle import Bundle
 from engine.errors import StoreError, UnsupportedError
 from engine.events import History
@@ -33,6 +34,7 @@ class Serving:
         # Only now: the bundle's probe was made, and has been checked, with its own weights.
         recommender.weigh(DEFAULT_WEIGHTS | recommender.window.event_weights | self.settings.feedback_weights)
         self.writing = EventWriting(store, recommender, self.metrics)
+        self.users = UserStore(store)
         self.model_version = bundle.model_version
         self.filtering = Filtering(recommender.items)
         questions = Questions(recommender, self.filtering, _exposure(self.settings), key)

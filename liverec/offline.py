@@ -14,6 +14,7 @@ from rich.table import Table
 
 from app.settings import Settings
 from app.store import Store
+from app.user_store import UserStore
 from engine.atomic import check_target, write_atomically
 from engine.bundle import Bundle
 from engine.errors import BundleError, ConfigError, DataError
@@ -186,14 +187,17 @@ def load(options: DataOptions) -> None:
     if settings.redis_url is None:
         raise ConfigError("REDIS_URL is not set; it must name the store that the service uses")
     events = _cleaned(options.dataset(), options.training_config().cleaning)
-    count = asyncio.run(_load(settings.redis_url.get_secret_value(), settings, events))
-    console.print(f"{count:,} events of {events['user_id'].n_unique():,} users are in the store")
+    user_ids = events["user_id"].unique().to_list()
+    count, forgotten = asyncio.run(_load(settings.redis_url.get_secret_value(), settings, events, user_ids))
+    console.print(f"{count:,} events of {len(user_ids) - forgotten:,} users are in the store")
+    if forgotten:
+        console.print(f"{forgotten:,} users were forgotten there, and their events left out")
 
 
-async def _load(url: str, settings: Settings, events: pl.DataFrame) -> int:
+async def _load(url: str, settings: Settings, events: pl.DataFrame, user_ids: Sequence[str]) -> tuple[int, int]:
     store = await Store.connect(url, settings)
     try:
-        return await store.load(histories_of(events, events["user_id"].unique().to_list()))
+        return await store.load(histories_of(events, user_ids)), await UserStore(store).count_forgotten(user_ids)
     finally:
         await store.close()
 

@@ -1,0 +1,122 @@
+"""HistoryPage and its like: what the routes of users give."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+from engine.events import Event
+
+OUT_OF_REACH = {
+    "bundle": "what was learned from the user's events stays in the bundles that were trained on them; train without",
+    "offline_data": "the files that training reads; `liverec load` leaves the user out of the store, training does not",
+    "store_files": "the append-only file until the server rewrites it (BGREWRITEAOF), and backups",
+}
+
+
+class HistoryEvent(BaseModel):
+    """An event that counts."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    item_id: str
+    kind: str
+    rating: float | None
+    """In the units of the data; null for an event without one."""
+    timestamp: float
+    """Unix seconds; what counts where two hosts' clocks differ."""
+    event_id: str
+    """Empty for an event of the offline files."""
+
+    @classmethod
+    def of(cls, event: Event) -> HistoryEvent:
+        """Return an event as it is shown."""
+        return cls(
+            item_id=event.item_id,
+            kind=event.kind,
+            rating=event.value,
+            timestamp=event.timestamp,
+            event_id=event.event_id,
+        )
+
+
+class HistoryPage(BaseModel):
+    """Some of a user's events, newest first."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    user_id: str
+    history_version: int
+    """0 for a user of whom nothing is known."""
+    events: list[HistoryEvent]
+    cursor: str | None
+    """Give this to get the next page; null after the last."""
+    degraded: str | None = None
+    """Always null: without the store there is no answer."""
+
+
+class LoggedEvent(BaseModel):
+    """An entry of the event log: what was sent, undoing included."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    log_id: str
+    item_id: str
+    kind: str
+    rating: float | None
+    timestamp: float
+    """Unix seconds, as it was sent."""
+    counted_timestamp: float
+    """Unix seconds, as it counts."""
+    event_id: str
+    recommendation_id: str
+    history_version: int
+    """What the history had with it."""
+
+
+class Exposure(BaseModel):
+    """A place of an answer that chance filled."""
+
+    log_id: str
+    recommendation_id: str
+    item_id: str
+    rank: int
+    propensity: float
+    timestamp: float
+    model_version: str
+
+
+class UserExport(BaseModel):
+    """Everything that the store holds of a user, but answers that it could compute again."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    user_id: str
+    history_version: int
+    events: list[HistoryEvent]
+    """Those that count, oldest first."""
+    seen_items: list[str]
+    """All items that are left out of answers, those of events that the history no longer holds included."""
+    log: list[LoggedEvent]
+    """All that was ever sent, as far as the log reaches back, oldest first."""
+    exposures: list[Exposure]
+
+
+class Forgetting(BaseModel):
+    """What was removed of a user, now; repeating removes what has come since."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    user_id: str
+    events: int
+    """Of the history."""
+    seen_items: int
+    log_entries: int
+    event_ids: int
+    """That were remembered to recognise repetitions."""
+    cached_answers: int
+    exposures: int
+    """Places of answers that chance filled."""
+    history_version: int
+    """From here the version goes on, should the user come back. This number stays, under a keyed hash of the id."""
+    out_of_reach: dict[str, str]
+    """Where else there may be traces, and what to do about them."""
