@@ -32,7 +32,7 @@ class Boost:
     def parse(cls, text: str) -> Boost:
         """Read `0.5 if year >= 1990`; raises QueryError that says at which column it is wrong."""
         weight, node = parse_boost(text)
-        return cls(weight, FilterExpression.of(node))
+        return cls(weight, FilterExpression.of(node, "boost"))
 
     def __str__(self) -> str:
         return f"{repr(self.weight).removesuffix('.0')} if {self.expression}"

@@ -40,9 +40,9 @@ class FilterExpression:
         return _parsed(text)
 
     @classmethod
-    def of(cls, node: Node) -> FilterExpression:
-        """Return the filter of a node; raises QueryError if it is too large."""
-        check_size(node)
+    def of(cls, node: Node, option: str = "filter") -> FilterExpression:
+        """Return the filter of a node; raises QueryError, which begins with the name of `option`, if it is too large."""
+        check_size(node, option)
         return cls(nodes.text_of(node), node)
 
     @classmethod

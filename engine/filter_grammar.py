@@ -168,14 +168,14 @@ def parse_boost(text: str) -> tuple[float, Node]:
     return weight, part.node
 
 
-def check_size(node: Node) -> None:
-    """Raise QueryError if a filter, however it was made, is larger than those that may be asked for."""
+def check_size(node: Node, option: str) -> None:
+    """Raise QueryError, which begins with the name of the option, if a filter is too large, however it was made."""
     if (count := sum(1 for _ in nodes.comparisons(node))) > MOST_COMPARISONS:
-        raise QueryError(f"filter: there are {count} comparisons, at most {MOST_COMPARISONS} are made; ask for less")
+        raise QueryError(f"{option}: there are {count} comparisons, at most {MOST_COMPARISONS} are made; ask for less")
     if (longest := max(len(each.values) for each in nodes.comparisons(node))) > MOST_VALUES:
-        raise QueryError(f"filter: a field is compared with {longest} values, at most {MOST_VALUES}; ask for fewer")
+        raise QueryError(f"{option}: a field is compared with {longest} values, at most {MOST_VALUES}; ask for fewer")
     if (depth := nodes.nesting(node)) > MOST_NESTING:
-        raise QueryError(f"filter: it is nested {depth} deep, at most {MOST_NESTING} are allowed; write it flatter")
+        raise QueryError(f"{option}: it is nested {depth} deep, at most {MOST_NESTING} are allowed; write it flatter")
 
 
 def _parsed(text: str, start: str) -> Any:  # noqa: ANN401 (what each start of the grammar makes is another type)
