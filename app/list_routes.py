@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
 from app.answer import Answer
-from app.item_routes import MALFORMED
 from app.list_options import ListOptions, TrendingOptions
-from app.routes import JSON, Service
+from app.routes import JSON, PROBLEM, Service
 from app.timed_route import TimedRoute
 
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    422: {"description": "An option is malformed, out of bounds or unknown", **PROBLEM},
+    429: {"description": "This worker has as many requests as it may; try again", **PROBLEM},
+}
 list_router = APIRouter(tags=["lists"], route_class=TimedRoute)
 
 
 @list_router.head("/popular", include_in_schema=False)
-@list_router.get("/popular", response_model=Answer, responses=MALFORMED)
+@list_router.get("/popular", response_model=Answer, responses=RESPONSES)
 async def popular_items(serving: Service, options: Annotated[ListOptions, Query()]) -> Response:
     """The items with most training events, which are their scores; items that came since follow, newest first."""
     return _answer(await serving.lists.popular(options))
 
 
 @list_router.head("/trending", include_in_schema=False)
-@list_router.get("/trending", response_model=Answer, responses=MALFORMED)
+@list_router.get("/trending", response_model=Answer, responses=RESPONSES)
 async def trending_items(serving: Service, options: Annotated[TrendingOptions, Query()]) -> Response:
     """The items that were met most lately.
 
@@ -35,7 +38,7 @@ async def trending_items(serving: Service, options: Annotated[TrendingOptions, Q
 
 
 @list_router.head("/latest", include_in_schema=False)
-@list_router.get("/latest", response_model=Answer, responses=MALFORMED)
+@list_router.get("/latest", response_model=Answer, responses=RESPONSES)
 async def latest_items(serving: Service, options: Annotated[ListOptions, Query()]) -> Response:
     """The newest items: first those that were added, by when they were (unix seconds, their score); then the trained
     ones by their `year`, with score 0.

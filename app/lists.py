@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from itertools import compress
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,8 @@ from engine.recommendation import Recommendation, RecommendedItem
 from engine.recommender import POPULAR
 from engine.selection import Selection
 
+LOOKED_UP = 1_000
+"""So many wanted items are looked up one by one; more are looked for among those that trend."""
 TRENDING, LATEST = "trending", "latest"
 Booleans = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.int64]
@@ -94,10 +97,14 @@ class Lists:
             fits = (rows >= 0) & ~self._items.rows.forbidden.hits(rows)
             return fits if wanted is None else fits & wanted.contains(rows)
 
-        trends = await self._trends.best(options.window, options.n, are_wanted)
+        if wanted is not None and len(wanted) <= LOOKED_UP:
+            item_ids = [self._items.vocabulary.id_of(row) for row in wanted.rows.tolist()]
+            trends = await self._trends.of(options.window, item_ids)
+        else:
+            trends = await self._trends.best(options.window, options.n, are_wanted)
         # While the store was asked, an item may have been deleted.
         still = are_wanted([each.item_id for each in trends])
-        return [each for each, is_here in zip(trends, still, strict=True) if is_here]
+        return list(compress(trends, still))[: options.n]
 
     def _popular(self, n: int, wanted: Selection | None) -> list[RecommendedItem]:
         rows = _of(self._items.popularity_order(), wanted)[:n]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import compress
 from typing import Any, Literal, NamedTuple
 
@@ -30,7 +30,9 @@ NOTHING = 2.0**-40
 """What an event, or an item when the landmark moves, counts no more for."""
 LEAST_SHOWN = 2.0**-16
 """What a score must be for an item to be trending; less would be shown as 0."""
-TOP, FURTHER = 1_000, 10_000
+LOT = 250
+"""How many events are counted at once: the store does nothing else meanwhile."""
+TOP, FURTHER = 1_000, 5_000
 """How many items are read at first, and at once after that."""
 TOP_SECONDS = 1.0
 """How long a worker goes on with the first items that it has read."""
@@ -47,7 +49,7 @@ class Trends:
     """Counts events and tells which items had most of them lately.
 
     Decay is forward (Cormode, Shkapenyuk, Srivastava and Xu, 2009): counting writes one number an item and window, and
-    time alone changes none. Only items that `knows` says are known are counted: what nobody recommends must not push others out.
+    time alone changes none. `knows` tells which items count: those that nobody recommends must not push others out.
     """
 
     def __init__(
@@ -70,18 +72,13 @@ class Trends:
         dislike. What was counted stays counted when it is rated anew or undone.
         """
         weighted = self._weighted(events)
-        if not weighted:
-            return
-        outcome, now = "counted", self.clock()
-        args: Arguments = [repr(now), MOST_ITEMS, MOST_HALVES, repr(NOTHING), *HALF_LIVES.values()]
-        for event, weight in weighted:
-            args += [event.item_id, repr(weight), repr(min(event.timestamp, now))]
-        try:
-            keys = [LANDMARKS, *(_key(window) for window in HALF_LIVES)]
-            await self._connection.run_unconfirmed(self._script, [(keys, args)], [])
-        except StoreError:
-            outcome = "lost"
-        self._metrics.trend_events.labels(outcome).inc(len(weighted))
+        for start in range(0, len(weighted), LOT):
+            lot, outcome = weighted[start : start + LOT], "counted"
+            try:
+                await self._count(lot)
+            except StoreError:
+                outcome = "lost"
+            self._metrics.trend_events.labels(outcome).inc(len(lot))
 
     async def best(self, window: TrendWindow, n: int, are_wanted: Wanted) -> list[Trend]:
         """Return the n wanted items that trend most, fewer only where no more do; raises StoreError.
@@ -95,9 +92,25 @@ class Trends:
             found |= {each.item_id: each for each in compress(lot, wanted)}
             if len(found) >= n or len(lot) < asked:
                 # Between two lots an item may have come to stand higher.
-                return sorted(found.values(), key=lambda each: -each.score)[:n]
+                return _sorted(found.values())[:n]
             start, asked = start + asked, FURTHER
             lot = await self._read(window, start, asked)
+
+    async def of(self, window: TrendWindow, item_ids: Sequence[str]) -> list[Trend]:
+        """Return those of the items that trend, first those that do most; raises StoreError."""
+        if not item_ids:
+            return []
+        left, reply = await self._asked(window, lambda store: store.zmscore(_key(window), item_ids))
+        scored = [(item_id, score * left) for item_id, score in zip(item_ids, reply, strict=True) if score is not None]
+        return _sorted(Trend(*each) for each in scored if each[1] >= LEAST_SHOWN)
+
+    async def _count(self, weighted: Sequence[tuple[Event, float]]) -> None:
+        now = self.clock()
+        args: Arguments = [repr(now), MOST_ITEMS, MOST_HALVES, repr(NOTHING), *HALF_LIVES.values()]
+        for event, weight in weighted:
+            args += [event.item_id, repr(weight), repr(min(event.timestamp, now))]
+        keys = [LANDMARKS, *(_key(window) for window in HALF_LIVES)]
+        await self._connection.run_unconfirmed(self._script, [(keys, args)], [])
 
     async def _first(self, window: TrendWindow) -> list[Trend]:
         read_at, top = self._top.get(window, (-TOP_SECONDS, []))
@@ -108,18 +121,21 @@ class Trends:
 
     async def _read(self, window: TrendWindow, start: int, n: int) -> list[Trend]:
         """Return n items from a place on, fewer where those that follow count for nothing."""
+        key = _key(window)
+        left, entries = await self._asked(window, lambda store: store.zrevrange(key, start, start + n - 1, True))
+        return [Trend(item_id.decode(), score * left) for item_id, score in entries if score * left >= LEAST_SHOWN]
+
+    async def _asked(self, window: TrendWindow, ask: Callable[[Any], object]) -> tuple[float, Any]:
+        """Return what is left of a number that was counted, and the store's reply."""
         # Both at once: a number means nothing beside another landmark.
         with reported():
             async with self._redis.pipeline(transaction=True) as pipeline:
                 pipeline.hget(LANDMARKS, _key(window))
-                pipeline.zrevrange(_key(window), start, start + n - 1, withscores=True)
-                landmark, entries = await pipeline.execute()
-        if landmark is None:
-            return []
-        halves = (self.clock() - float(landmark)) / HALF_LIVES[window]
+                ask(pipeline)
+                landmark, reply = await pipeline.execute()
+        halves = (self.clock() - float(landmark or 0.0)) / HALF_LIVES[window]
         # As of the landmark, if that lies ahead: the power would be too large for a float.
-        left = 2.0 ** -max(halves, 0.0)
-        return [Trend(item_id.decode(), score * left) for item_id, score in entries if score * left >= LEAST_SHOWN]
+        return 2.0 ** -max(halves, 0.0), reply
 
     def _weighted(self, events: Sequence[Event]) -> list[tuple[Event, float]]:
         known = [event for event in events if self._window.knows(event) and self._knows(event.item_id)]
@@ -130,3 +146,7 @@ class Trends:
 
 def _key(window: TrendWindow) -> str:
     return f"{{trend}}:{window}"
+
+
+def _sorted(trends: Iterable[Trend]) -> list[Trend]:
+    return sorted(trends, key=lambda each: (-each.score, each.item_id))

@@ -22,9 +22,11 @@ local function landmark_of(key, half_life)
   if halves <= furthest then
     return landmark
   end
+  -- So far away, all is nothing.
+  local power = 2 ^ math.min(halves, 1000)
+  redis.call('ZREMRANGEBYSCORE', key, '-inf', '(' .. string.format('%.17g', nothing * power))
   -- By a power of two, which changes no digit of a number.
-  redis.call('ZUNIONSTORE', key, 1, key, 'WEIGHTS', string.format('%.17g', 2 ^ -math.min(halves, 1000)))
-  redis.call('ZREMRANGEBYSCORE', key, '-inf', '(' .. string.format('%.17g', nothing))
+  redis.call('ZUNIONSTORE', key, 1, key, 'WEIGHTS', string.format('%.17g', 1 / power))
   return put_landmark(key, landmark + halves * half_life)
 end
 for window = 2, #KEYS do

@@ -177,6 +177,14 @@ def test_reading_goes_on_until_enough_are_wanted_and_no_further(
     assert [each.item_id for each in board.best("day", 5)] == ["0", "1", "2", "3", "4"]
 
 
+def test_single_items_can_be_looked_up(board: Board) -> None:
+    board.count(event("a"), event("b"), event("b"), event("old", ago=20 * DAY), event("c", ago=DAY))
+    found = board.run(lambda trends: trends.of("day", ["c", "a", "unknown", "old", "b"]))
+    assert found == [("b", pytest.approx(2)), ("a", pytest.approx(1)), ("c", pytest.approx(0.5))]
+    assert board.run(lambda trends: trends.of("hour", ["c"])) == []
+    assert board.run(lambda trends: trends.of("day", [])) == []
+
+
 def test_a_worker_goes_on_with_what_it_has_read_for_a_second(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
     assert trends_module.TOP_SECONDS <= 1
 
@@ -234,6 +242,7 @@ def test_a_plain_decayed_sum_says_the_same(
         met += counted
         board.now += pause
     for window, half_life in HALF_LIVES.items():
+        assert board.run(lambda trends, each=window: trends.of(each, list("abcdé "))) == board.best(window)
         expected: dict[str, float] = defaultdict(float)
         for each in met:
             expected[each.item_id] += (each.value - 1) / 4 * 0.5 ** ((board.now - each.timestamp) / half_life)
