@@ -44,3 +44,31 @@ def test_at_equal_times_arrival_decides() -> None:
 
 def test_seen_counts_every_item() -> None:
     assert History.of([rated("a", 1), rated("b", 2, kind="view")]).seen() == {"a", "b"}
+
+
+def undone(item: str, time: float) -> Event:
+    return Event("u", item, "undo", None, time, f"undo {item}@{time}")
+
+
+def test_the_newest_opinion_counts_whatever_kind_it_is() -> None:
+    history = History.of([rated("a", 1, 5.0), rated("a", 3, kind="dislike"), rated("a", 2, kind="like")])
+    assert [event.kind for event in history.events] == ["dislike"]
+
+
+def test_what_was_undone_is_gone_even_if_it_comes_later() -> None:
+    events = [undone("a", 5), rated("a", 4), rated("a", 3, kind="like"), rated("a", 2, kind="view"), rated("b", 1)]
+    assert [(event.item_id, event.kind) for event in History.of(events).events] == [("b", "rating"), ("a", "view")]
+
+
+def test_a_newer_opinion_survives_an_older_undo() -> None:
+    assert [event.timestamp for event in History.of([rated("a", 1), rated("a", 9), undone("a", 5)]).events] == [9]
+
+
+def test_at_equal_times_the_later_of_opinion_and_undo_wins() -> None:
+    assert History.of([rated("a", 1), undone("a", 1)]).events == ()
+    assert len(History.of([undone("a", 1), rated("a", 1)]).events) == 1
+
+
+def test_an_undo_is_no_event_of_the_history() -> None:
+    assert History.of([undone("a", 1)]).seen() == frozenset()
+    assert History.of([rated("a", 1)]).add(undone("a", 2)) == History()

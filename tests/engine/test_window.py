@@ -136,3 +136,44 @@ def test_only_the_window_pads_truncates_or_scales() -> None:
         if signs.search(line)
     ]
     assert guilty == []
+
+
+AGAINST = WINDOW.with_weights({"click": 0.7, "skip": -0.3, "dislike": -1.0})
+
+
+def kinds(*pairs: tuple[str, str]) -> History:
+    return History(tuple(Event("u", item, kind, None, float(step)) for step, (item, kind) in enumerate(pairs)))
+
+
+def test_further_weights_win_and_leave_the_others() -> None:
+    window = HistoryWindow(event_weights={"view": 1.0, "click": 0.1}).with_weights({"click": 0.2, "skip": -1.0})
+    assert window.event_weights == {"view": 1.0, "click": 0.2, "skip": -1.0}
+
+
+@pytest.mark.parametrize("weight", [-1.1, 1.1, float("nan")])
+def test_weights_lie_between_minus_1_and_1(weight: float) -> None:
+    with pytest.raises(ValueError, match="event_weights.view"):
+        HistoryWindow(event_weights={"view": weight})
+
+
+def test_networks_never_see_what_is_disliked(items: ItemTable) -> None:
+    history = kinds(("1", "click"), ("2", "skip"), ("3", "dislike"), ("4", "view"))
+    columns = AGAINST.columns([history], items)
+    assert columns.item_index.tolist() == [1, 4]
+    assert columns.value.tolist() == pytest.approx([0.7, 1.0])
+
+
+def test_dislikes_come_newest_first_with_their_strength(items: ItemTable) -> None:
+    history = kinds(("1", "skip"), ("2", "click"), ("nobody knows", "dislike"), ("3", "dislike"), ("1", "skip"))
+    item_index, strength = AGAINST.dislikes(history, items)
+    assert item_index.tolist() == [1, 3, 1]
+    assert strength.tolist() == pytest.approx([0.3, 1.0, 0.3])
+    assert (item_index.dtype, strength.dtype) == (np.int64, np.float32)
+
+
+def test_the_newest_50_dislikes_count(items: ItemTable) -> None:
+    history = kinds(("0", "dislike"), *[("5", "skip")] * 50, *[("nobody knows", "skip")] * 50)
+    item_index, _ = AGAINST.dislikes(history, items)
+    assert item_index.tolist() == [5] * 50
+    empty, strength = AGAINST.dislikes(History(), items)
+    assert (len(empty), len(strength)) == (0, 0)
