@@ -36,7 +36,7 @@ class AnswerItem(BaseModel):
     rank: int
     """From 1."""
     score: float
-    """Higher is better; comparable within one answer only. With diversity the list is not in its order."""
+    """Higher is better; comparable within one answer only."""
     predicted_rating: float | None
     """In the units of the data; null where the data has no ratings."""
     reason: list[str]

@@ -93,7 +93,7 @@ class RecommendOptions(Steer):
 
     def digest(self, user_id: str) -> bytes:
         """Return 8 bytes that differ for what gives different lists; a cursor belongs to one of them."""
-        spelled = b"" if self.is_plain else self._spelled(NOT_OF_THE_LIST | {"user_id"})
+        spelled = b"{}" if self.is_plain else self._spelled(NOT_OF_THE_LIST | {"user_id"})
         return hashlib.blake2b(user_id.encode() + b"\0" + spelled, digest_size=8).digest()
 
     def _spelled(self, without: set[str]) -> bytes:

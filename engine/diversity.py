@@ -9,27 +9,27 @@ Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
 
 
-def diverse_order(scores: Floats, vectors: Floats, n: int, diversity: float) -> Indices:
-    """Return the places of n of K items, one after the other, each the best by
+RELEVANCE = 1.9
+"""How much relevance counts against likeness; chosen on validation events (docs/decisions/0010)."""
 
-        (1 - diversity) * relevance - diversity * (its highest cosine with what was chosen before)
 
-    which is maximal marginal relevance (Carbonell & Goldstein, "The use of MMR", 1998). scores [K]: the higher the
-    better; relevance is how many standard deviations of the n best scores one is from the best. vectors [K,E] have
-    length 1, or are zeros for an item that is like no other. diversity 0 gives the order of the scores.
+def diverse_places(vectors: Floats, n: int, diversity: float) -> Indices:
+    """Return which n of K places, in ascending order, make a list whose items differ from each other.
+
+    vectors [K,E] are those of the items in the order of their scores, of length 1, or zeros for an item that is like no
+    other. Places are chosen one after the other, each the best by
+
+        (1 - diversity) * relevance - diversity * (its mean cosine with what was chosen before)
+
+    as in maximal marginal relevance (Carbonell & Goldstein, "The use of MMR", 1998), but for the mean in place of the
+    maximum. relevance falls as a place's gain in NDCG does. diversity 0 gives the first n.
     """
-    relevance = (1.0 - diversity) * _relevance(scores, n)
-    likeness = np.zeros(len(scores), dtype=np.float32)
-    chosen = np.empty(min(n, len(scores)), dtype=np.int64)
-    for place in range(len(chosen)):
-        best = int(np.argmax(relevance - diversity * likeness))
-        chosen[place] = best
+    relevance = (1.0 - diversity) * RELEVANCE / np.log2(np.arange(len(vectors)) + 2.0)
+    likeness = np.zeros(len(vectors))
+    chosen = np.empty(min(n, len(vectors)), dtype=np.int64)
+    for count in range(len(chosen)):
+        best = int(np.argmax(relevance - diversity * likeness / max(count, 1)))
+        chosen[count] = best
         relevance[best] = -np.inf
-        np.maximum(likeness, vectors @ vectors[best], out=likeness)
-    return chosen
-
-
-def _relevance(scores: Floats, n: int) -> Floats:
-    best = np.sort(scores)[::-1][:n]
-    spread = float(best.std())
-    return (scores - best[0]) / spread if spread > 0 else np.zeros_like(scores)
+        likeness += vectors @ vectors[best]
+    return np.sort(chosen)

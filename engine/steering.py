@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from engine.diversity import diverse_order
+from engine.diversity import diverse_places
 from engine.items import ItemTable
 from engine.likeness import Likeness
 from engine.query import Query
@@ -17,16 +17,14 @@ Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
 DISLIKE = 2.0
 """What an item loses that is just like a disliked one, in standard deviations of the candidates' scores."""
-POOL = 200
+POOL, POOL_FACTOR = 200, 4
 NONE = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
 
 
 class Steering:
     """New items, boosts and dislikes change the scores; diversity chooses by them. `clock` gives unix seconds."""
 
-    def __init__(
-        self, items: ItemTable, window: HistoryWindow, likeness: Likeness, clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, items: ItemTable, window: HistoryWindow, likeness: Likeness, clock: Callable[[], float]) -> None:
         self._items = items
         self._window = window
         self._likeness = likeness
@@ -56,9 +54,8 @@ class Steering:
         order = order[indices[order] >= 0]
         if not query.diversity or not len(order):
             return order[: query.n]
-        pool = order[: max(POOL, query.n)]
-        vectors = self._likeness.units_of(indices[pool])
-        return pool[diverse_order(scores[pool], vectors, query.n, query.diversity)]
+        pool = order[: max(POOL, POOL_FACTOR * query.n)]
+        return pool[diverse_places(self._likeness.units_of(indices[pool]), query.n, query.diversity)]
 
     def _dislikes(self, query: Query) -> tuple[Indices, Floats]:
         if not self._likeness.has_vectors:
