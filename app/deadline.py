@@ -3,7 +3,21 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
+from fastapi import Request
+
+from engine.errors import QueryError
+
+HEADER = "X-Deadline-Ms"
+MAX_MILLISECONDS = 600_000
+DEADLINE_PARAMETER: dict[str, Any] = {
+    "name": HEADER,
+    "in": "header",
+    "required": False,
+    "description": "Milliseconds that the answer may take; what does not fit is left out, and `degraded` says so",
+    "schema": {"type": "number", "exclusiveMinimum": 0, "maximum": MAX_MILLISECONDS},
+}
 LEARNT = 0.1
 MARGIN = 1.5
 FORGOTTEN = 0.95
@@ -39,3 +53,17 @@ class StageTime:
         if not fits:
             self._seconds *= FORGOTTEN
         return fits
+
+
+def deadline_of(request: Request, default: float | None) -> Deadline:
+    """Return the deadline that a request's header sets, or the default one; raises QueryError naming the header."""
+    given = request.headers.get(HEADER)
+    if given is None:
+        return Deadline(default)
+    try:
+        milliseconds = float(given)
+    except ValueError:
+        milliseconds = 0.0
+    if not 0 < milliseconds <= MAX_MILLISECONDS:
+        raise QueryError(f"{HEADER}: {given!r:.50} is no number of milliseconds above 0 and up to {MAX_MILLISECONDS}")
+    return Deadline(milliseconds)

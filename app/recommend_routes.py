@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Path, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 from starlette.background import BackgroundTasks
 
 from app.answer import Answer, BatchAnswer, RankAnswer, timed, with_member
-from app.deadline import Deadline
+from app.deadline import DEADLINE_PARAMETER, Deadline, deadline_of
 from app.options import RecommendOptions, query_parameters, read_options
 from app.prediction import PredictionAnswer, PredictionRequest
 from app.rating import ExternalId
@@ -19,9 +19,6 @@ from app.serving import Serving
 from app.session import BatchRequest, RankRequest, SessionRequest
 from app.timed_route import TimedRoute
 
-MAX_DEADLINE_MS = 600_000
-DEADLINE = "Milliseconds that the answer may take; what does not fit is left out, and `degraded` says so"
-DeadlineMs = Annotated[float | None, Header(alias="X-Deadline-Ms", gt=0, le=MAX_DEADLINE_MS, description=DEADLINE)]
 UserId = Annotated[ExternalId, Path(description="Any id; slashes and Unicode are fine", examples=["42"])]
 Responses = dict[int | str, dict[str, Any]]
 WRONG: Responses = {422: {"description": "A value is malformed or out of bounds; `detail` names it", **PROBLEM}}
@@ -30,6 +27,7 @@ VERSION: Responses = {
     409: {"description": "The history has not changed so often as min_version says", **PROBLEM},
     503: {"description": "min_version was asked for, and the store cannot be read", **PROBLEM},
 }
+HURRIED = {"parameters": [DEADLINE_PARAMETER]}
 recommend_router = APIRouter(tags=["recommend"], route_class=TimedRoute)
 
 
@@ -37,44 +35,48 @@ recommend_router = APIRouter(tags=["recommend"], route_class=TimedRoute)
     "/recommend/{user_id:path}",
     response_model=Answer,
     responses={**WRONG, **BUSY, **VERSION},
-    openapi_extra={"parameters": query_parameters(RecommendOptions)},
+    openapi_extra={"parameters": [*query_parameters(RecommendOptions), DEADLINE_PARAMETER]},
 )
-async def recommend(request: Request, serving: Service, user_id: UserId, x_deadline_ms: DeadlineMs = None) -> Response:
+async def recommend(request: Request, serving: Service, user_id: UserId) -> Response:
     """The best items for a user, from the history as it is now.
 
     What the user has rated is left out. An unknown user gets the popular items (`source` says so).
     """
     check_encoding(request, "user_id")
-    served = await serving.recommending.recommend(user_id, read_options(request), _deadline(serving, x_deadline_ms))
+    served = await serving.recommending.recommend(user_id, read_options(request), _deadline(request, serving))
     headers = {"X-Cache": served.cache, "Cache-Control": "no-store"}
     return Response(served.body, headers=headers, media_type=JSON, background=_kept(serving, [(user_id, served)]))
 
 
-@recommend_router.post("/recommend/batch", response_model=BatchAnswer, responses={**WRONG, **BUSY, **VERSION})
-async def recommend_batch(serving: Service, batch: BatchRequest, x_deadline_ms: DeadlineMs = None) -> Response:
+@recommend_router.post(
+    "/recommend/batch", response_model=BatchAnswer, responses={**WRONG, **BUSY, **VERSION}, openapi_extra=HURRIED
+)
+async def recommend_batch(request: Request, serving: Service, batch: BatchRequest) -> Response:
     """Lists for up to 100 users, each with options of its own, in the order of the question."""
     started = time.perf_counter()
-    served = await serving.recommending.batch(batch.queries, _deadline(serving, x_deadline_ms))
+    served = await serving.recommending.batch(batch.queries, _deadline(request, serving))
     body = b'{"answers":[' + b",".join(each.body for each in served) + b"]}"
     body = timed(body, time.perf_counter() - started)
     users = [query.user_id for query in batch.queries]
     return Response(body, media_type=JSON, background=_kept(serving, list(zip(users, served, strict=True))))
 
 
-@recommend_router.post("/session/recommend", response_model=Answer, responses={**WRONG, **BUSY, **VERSION})
-async def recommend_session(serving: Service, session: SessionRequest, x_deadline_ms: DeadlineMs = None) -> Response:
+@recommend_router.post(
+    "/session/recommend", response_model=Answer, responses={**WRONG, **BUSY, **VERSION}, openapi_extra=HURRIED
+)
+async def recommend_session(request: Request, serving: Service, session: SessionRequest) -> Response:
     """The best items for a history that comes along, of which nothing is written.
 
     With `user_id` the history is put after that user's: what would be recommended if these events came.
     """
-    body = await serving.recommending.session(session, _deadline(serving, x_deadline_ms))
+    body = await serving.recommending.session(session, _deadline(request, serving))
     return Response(body, media_type=JSON, headers={"Cache-Control": "no-store"})
 
 
-@recommend_router.post("/rank", response_model=RankAnswer, responses={**WRONG, **BUSY})
-async def rank(serving: Service, ranking: RankRequest, x_deadline_ms: DeadlineMs = None) -> Response:
+@recommend_router.post("/rank", response_model=RankAnswer, responses={**WRONG, **BUSY}, openapi_extra=HURRIED)
+async def rank(request: Request, serving: Service, ranking: RankRequest) -> Response:
     """Given items in the order in which they suit a user, best first; seen ones are ranked too."""
-    body, unknown = await serving.recommending.rank(ranking, _deadline(serving, x_deadline_ms))
+    body, unknown = await serving.recommending.rank(ranking, _deadline(request, serving))
     return Response(with_member(body, "unknown_items", unknown), media_type=JSON)
 
 
@@ -92,8 +94,8 @@ async def predict(serving: Service, question: PredictionRequest) -> PredictionAn
     return await serving.predict(question)
 
 
-def _deadline(serving: Serving, milliseconds: float | None) -> Deadline:
-    return Deadline(serving.settings.deadline_ms if milliseconds is None else milliseconds)
+def _deadline(request: Request, serving: Serving) -> Deadline:
+    return deadline_of(request, serving.settings.deadline_ms)
 
 
 def _kept(serving: Serving, answers: list[tuple[str, Served]]) -> BackgroundTasks | None:
