@@ -72,7 +72,7 @@ call 200 GET "/recommend/$user?n=3&exclude_seen=false&diversity=0.3&explain=coun
 call 200 GET "/recommend/$user" -G --data-urlencode 'filter=year >= 1990 and not categories = "Horror"' \
     --data-urlencode 'boost=0.5 if year >= 1995'
 send 200 POST /recommend/batch "{\"queries\": [{\"user_id\": \"$user\", \"n\": 2}, {\"user_id\": \"42\", \"n\": 2}]}"
-send 200 POST /session/recommend "{\"history\": [{\"item_id\": $one}, {\"item_id\": $two, \"kind\": \"click\"}], \"n\": 3}"
+send 200 POST /session/recommend "{\"history\": [{\"item_id\": $one, \"rating\": 5}, {\"item_id\": $two, \"kind\": \"click\"}], \"n\": 3}"
 send 200 POST /rank "{\"user_id\": \"$user\", \"items\": [$one, $two, $three], \"explain\": \"attention\"}"
 send "200 409" POST /predict "{\"user_id\": \"$user\", \"items\": [$two, $three]}"
 

@@ -37,13 +37,11 @@ Visitor = Annotated[str | None, Cookie()]
 
 
 @app.get("/")
-async def home(
-    request: Request, visitor: Visitor = None, version: Annotated[int | None, Cookie()] = None
-) -> HTMLResponse:
-    """Show the list for the visitor, from a history that has the newest like."""
+async def home(request: Request, visitor: Visitor = None) -> HTMLResponse:
+    """Show the list for the visitor."""
     visitor = visitor or f"visitor-{uuid.uuid4().hex}"
     try:
-        answer = await request.app.state.liverec.recommend(visitor, n=10, min_version=version, deadline_ms=200)
+        answer = await request.app.state.liverec.recommend(visitor, n=10, deadline_ms=200)
         page = _page("For you", answer.items)
     except LiverecClientError:
         page = HTMLResponse("<h1>For you</h1><p>Nothing just now.</p>")
@@ -69,11 +67,9 @@ async def product(request: Request, id: str, visitor: Visitor = None) -> HTMLRes
 @app.post("/like")
 async def like(request: Request, id: str, visitor: Visitor = None) -> RedirectResponse:
     """Like a product, and go home, where the list already knows."""
-    home_page = RedirectResponse("/", 303)
     if visitor:
-        receipt = await request.app.state.liverec.feedback(visitor, id, "like")
-        home_page.set_cookie("version", str(receipt.versions[visitor]), httponly=True, samesite="lax")
-    return home_page
+        await request.app.state.liverec.feedback(visitor, id, "like")
+    return RedirectResponse("/", 303)
 
 
 def _page(title: str, items: Sequence[AnswerItem | SimilarItem], more: str = "") -> HTMLResponse:

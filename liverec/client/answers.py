@@ -12,9 +12,9 @@ class Because:
 
     item_id: str
     weight: float
-    """The share of the attention that the ranker gave to it."""
+    """Its share, 0..1, of what all such items of the history add to the score."""
     drop: float | None = None
-    """By how much the score falls without it; None if that was not asked for."""
+    """By how much the score falls without it; None unless explain="counterfactual" asked for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class AnswerItem:
     reason: tuple[str, ...] = ()
     """The sources that proposed the item."""
     because: tuple[Because, ...] | None = None
-    """None unless it was asked for."""
+    """The strongest first; None unless they were asked for."""
     propensity: float | None = None
     """The probability of the item at this place if chance put it there; None for all others."""
     metadata: dict[str, Any] = field(default_factory=dict)
@@ -129,6 +129,24 @@ class History:
     history_version: int | None = None
     cursor: str | None = None
     degraded: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Forgetting:
+    """What was removed of a user."""
+
+    user_id: str
+    events: int = 0
+    """Of the history."""
+    seen_items: int = 0
+    log_entries: int = 0
+    event_ids: int = 0
+    cached_answers: int = 0
+    exposures: int = 0
+    history_version: int | None = None
+    """From here the version goes on, should the user come back."""
+    out_of_reach: dict[str, str] = field(default_factory=dict)
+    """Where else there may be traces, and what to do about them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ class AsyncClient:
 
     async def send(self, call: Call[T]) -> T:
         """Send a call, again where that may help, and return its answer."""
-        latest = time.monotonic() + self._retries.deadline
+        latest = time.monotonic() + self._retries.deadline + call.patience
         return await self._retries.around_coroutine()(self._once, call, latest)
 
     recommend = _sent(requests.recommend)
@@ -114,7 +114,7 @@ class AsyncClient:
         return f"{type(self).__name__}({self._http.base_url!r})"
 
     async def _once(self, call: Call[T], latest: float) -> T:
-        seconds = max(0.001, min(self._timeout, latest - time.monotonic()))
+        seconds = max(0.001, min(self._timeout + call.patience, latest - time.monotonic()))
         try:
             response = await self._http.request(
                 call.method,

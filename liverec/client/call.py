@@ -29,6 +29,8 @@ class Call(Generic[T]):
     query: Mapping[str, Any] = field(default_factory=dict)
     content: bytes | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    patience: float = 0.0
+    """Seconds that it may take beyond what a client waits otherwise."""
 
     @classmethod
     def get(cls, path: str, kind: type[T], query: Mapping[str, Any], **headers: str) -> Call[T]:

@@ -57,7 +57,7 @@ class Client:
 
     def send(self, call: Call[T]) -> T:
         """Send a call, again where that may help, and return its answer."""
-        latest = time.monotonic() + self._retries.deadline
+        latest = time.monotonic() + self._retries.deadline + call.patience
         answer: T = self._retries.around()(self._once, call, latest)
         return answer
 
@@ -119,7 +119,7 @@ class Client:
         return f"{type(self).__name__}({self._http.base_url!r})"
 
     def _once(self, call: Call[T], latest: float) -> T:
-        seconds = max(0.001, min(self._timeout, latest - time.monotonic()))
+        seconds = max(0.001, min(self._timeout + call.patience, latest - time.monotonic()))
         try:
             response = self._http.request(
                 call.method,

@@ -44,12 +44,18 @@ class Feedback:
 
 @dataclass(frozen=True, slots=True)
 class Met:
-    """An item that somebody met in this session: with a rating, or with a kind of feedback, or merely seen."""
+    """An item that somebody met in this session: with a rating or, if there is none, a kind of feedback."""
 
     item_id: str
     rating: float | None = None
     kind: str | None = None
+    """"view" if there is no rating either."""
     timestamp: float | None = None
+    """Unix seconds; None is after what stands before it."""
+
+    def __post_init__(self) -> None:
+        if self.rating is None and self.kind is None:
+            object.__setattr__(self, "kind", "view")
 
 
 def body_of(event: Rating | Feedback | Met) -> dict[str, Any]:

@@ -11,8 +11,6 @@ class ListOptions(TypedDict, total=False):
 
     n: int
     """1..500 items."""
-    cursor: str | None
-    """What the page before gave."""
     categories: Sequence[str]
     """Only items of these."""
     match: Literal["any", "all"]
@@ -32,6 +30,8 @@ class TrendOptions(ListOptions, total=False):
 class Options(ListOptions, total=False):
     """What a recommendation can be told."""
 
+    cursor: str | None
+    """What the page before gave; it belongs to the same user and the same options."""
     exclude: Sequence[str]
     """Ids of items that must not come."""
     exclude_seen: bool

@@ -11,6 +11,7 @@ from liverec.client.answers import (
     Answer,
     Answers,
     Deletion,
+    Forgetting,
     Health,
     History,
     Item,
@@ -34,11 +35,13 @@ from liverec.client.options import (
 )
 
 FILES = ("image", "audio")
+LONG_SECONDS = 60.0
+"""What reads a whole log takes its time."""
 
 
 def recommend(user_id: str, **options: Unpack[TimedOptions]) -> Call[Answer]:
     """The best items for a user, from the history as it is now."""
-    query, headers = _timed(options)
+    query, headers = _timed(_spelled(options))
     return Call.get(f"/recommend/{segment(user_id)}", Answer, query, **headers)
 
 
@@ -56,7 +59,7 @@ def session(
 ) -> Call[Answer]:
     """The best items after what somebody met in this session, oldest first; writes nothing.
 
-    A text is the id of an item that was merely seen. With `user_id`, the session follows that user's history.
+    A text is the id of an item that was viewed. With `user_id`, the session follows that user's history.
     """
     body, headers = _timed(options)
     met = [body_of(each if isinstance(each, Met) else Met(each)) for each in history]
@@ -122,17 +125,17 @@ def undo(user_id: str, item_id: str, *, timestamp: float | None = None, event_id
 
 def popular(**options: Unpack[ListOptions]) -> Call[Answer]:
     """What most people like."""
-    return Call.get("/popular", Answer, options)
+    return Call.get("/popular", Answer, _spelled(options))
 
 
 def latest(**options: Unpack[ListOptions]) -> Call[Answer]:
     """What came last."""
-    return Call.get("/latest", Answer, options)
+    return Call.get("/latest", Answer, _spelled(options))
 
 
 def trending(**options: Unpack[TrendOptions]) -> Call[Answer]:
     """What people turn to now."""
-    return Call.get("/trending", Answer, options)
+    return Call.get("/trending", Answer, _spelled(options))
 
 
 def history(user_id: str, *, n: int | None = None, cursor: str | None = None) -> Call[History]:
@@ -141,13 +144,14 @@ def history(user_id: str, *, n: int | None = None, cursor: str | None = None) ->
 
 
 def export_user(user_id: str) -> Call[dict[str, Any]]:
-    """Everything that is stored of a user."""
-    return Call.get(f"/users/{segment(user_id)}/export", dict[str, Any], {})
+    """Everything that is stored of a user, as the service tells it; may take a minute."""
+    path = f"/users/{segment(user_id)}/export"
+    return Call("GET", path, partial(decode, dict[str, Any]), patience=LONG_SECONDS)
 
 
-def delete_user(user_id: str) -> Call[dict[str, Any]]:
-    """Forget a user; returns what was removed."""
-    return Call("DELETE", f"/users/{segment(user_id)}", partial(decode, dict[str, Any]))
+def delete_user(user_id: str) -> Call[Forgetting]:
+    """Forget a user; may take a minute."""
+    return Call("DELETE", f"/users/{segment(user_id)}", partial(decode, Forgetting), patience=LONG_SECONDS)
 
 
 def add_item(item_id: str, **fields: Unpack[ItemFields]) -> Call[ItemReceipt]:
@@ -208,10 +212,17 @@ def ready() -> Call[Health]:
     return Call.get("/health/ready", Health, {})
 
 
+def _spelled(options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the options; raises ValueError for what the query of a URL cannot say."""
+    if "include" in options and not options["include"]:
+        raise ValueError("include: a URL cannot ask for no field at all; name one, or use recommend_batch")
+    return options
+
+
 def _timed(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     body = given(options)
     deadline = body.pop("deadline_ms", None)
-    return body, {} if deadline is None else {"X-Deadline-Ms": f"{deadline:g}"}
+    return body, {} if deadline is None else {"X-Deadline-Ms": str(deadline)}
 
 
 def _item(item_id: str) -> str:

@@ -149,7 +149,9 @@ def test_a_history_has_pages(client: Any, user: str) -> None:
 def test_a_user_is_exported_and_forgotten(client: Any, user: str) -> None:
     client.rate(user, "item 4", 4)
     assert "item 4" in str(client.export_user(user))
-    client.delete_user(user)
+    forgotten = client.delete_user(user)
+    assert (forgotten.user_id, forgotten.events) == (user, 1)
+    assert "bundle" in forgotten.out_of_reach
     assert client.history(user).events == ()
     assert "item 4" not in str(client.export_user(user))
 

@@ -32,7 +32,7 @@ def test_no_secret_is_shown(kind) -> None:
 
 
 def test_a_deadline_is_a_header(connect, proxy: FlakyProxy) -> None:
-    connect(proxy.url).recommend("somebody", n=1, deadline_ms=2_500.0)
+    connect(proxy.url).recommend("somebody", n=1, deadline_ms=2_500)
     assert proxy.seen[0].headers["X-Deadline-Ms"] == "2500"
     assert proxy.seen[0].target == "/recommend/somebody?n=1"
 
@@ -58,6 +58,15 @@ def test_what_json_does_not_have_is_not_sent(connect, proxy: FlakyProxy) -> None
     with pytest.raises(ValueError, match="JSON"):
         connect(proxy.url).rate("a", "b", float("nan"))
     assert not proxy.seen
+
+
+def test_what_a_url_cannot_say_is_not_left_out(connect, proxy: FlakyProxy) -> None:
+    client = connect(proxy.url)
+    with pytest.raises(ValueError, match="include"):
+        client.recommend("somebody", include=[])
+    assert not proxy.seen
+    (answer,) = client.recommend_batch([{"user_id": "somebody", "include": []}])
+    assert all(item.metadata == {} for item in answer.items)
 
 
 def test_an_older_client_reads_a_newer_service() -> None:

@@ -52,7 +52,7 @@ def test_a_rating_whose_answer_was_lost_counts_once(flaky, client, proxy: FlakyP
 
 def test_so_do_lists_feedback_and_what_is_undone(flaky, client, proxy: FlakyProxy, user: str) -> None:
     proxy.failures = [LOST]
-    assert flaky.rate_many([Rating(user, "item 0", 5), Rating(user, "item 1", 3)]).duplicates == 2
+    assert flaky.rate_many([Rating(user, "item 0", 5), Rating(user, "item 1", 4)]).duplicates == 2
     proxy.failures = [LOST]
     assert flaky.feedback_many([Feedback(user, "item 2", "click")]).duplicates == 1
     proxy.failures = [LOST]
@@ -151,6 +151,13 @@ def test_a_slow_service_is_not_waited_for(connect, proxy: FlakyProxy, user: str)
     with pytest.raises(TransportError, match="ReadTimeout"):
         impatient.recommend(user)
     assert time.monotonic() - started < 0.8
+
+
+def test_what_takes_long_is_waited_for(connect, proxy: FlakyProxy, user: str) -> None:
+    proxy.failures = [Failure(200, seconds=0.6, body=b'{"user_id": "a"}')] * 2
+    impatient = connect(proxy.url, timeout=0.2, retries=Retries(attempts=1, deadline=0.3))
+    assert impatient.export_user(user) == {"user_id": "a"}
+    assert impatient.delete_user(user).user_id == "a"
 
 
 def test_a_slow_answer_to_a_rating_counts_once(connect, proxy: FlakyProxy, user: str) -> None:
