@@ -41,7 +41,7 @@ class FilterExpression:
 
     @classmethod
     def of(cls, node: Node, option: str = "filter") -> FilterExpression:
-        """Return the filter of a node; raises QueryError, which begins with the name of `option`, if it is too large."""
+        """Return the filter of a node; raises QueryError, which begins with `option`, if it is too large."""
         check_size(node, option)
         return cls(nodes.text_of(node), node)
 
