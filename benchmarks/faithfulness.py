@@ -26,7 +26,7 @@ import result
 
 from engine.bundle import Bundle
 from engine.events import History
-from engine.explanation import RECENT, Explainer
+from engine.explanation import Explainer
 from engine.features import Candidates
 from engine.indexed_source import IndexedSource
 from engine.ranking import HISTORY, NetworkRanker, Ranker, rerank
@@ -92,7 +92,7 @@ class Measuring:
             likeness = np.maximum(weights["similarity"], 0.0)
             weights |= {ATTENTION: attention, "attention x similarity": attention * likeness}
             weights[ALONE] = self._attention_alone(history, found, chosen, drops.causes)
-        for name, recent in (("estimated, all networks held", 0), (SHOWN, RECENT)):
+        for name, recent in (("estimated, all networks held", 0), (SHOWN, self.explainer.recent)):
             # What speaks against an item is never shown, so it weighs nothing.
             estimated = self.explainer.drops(history, candidates, chosen, recent)
             weights[name] = np.maximum(estimated.drops, 0.0)

@@ -19,7 +19,8 @@ from engine.window import HistoryColumns, HistoryWindow, IndexBatch
 Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
 MOST_CAUSES = 5
-RECENT = 20
+RECENT, RECENT_ALONE = 20, 32
+"""How many of the newest events networks reread for an estimate, and how many where no ranker takes time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class Explainer:
         self._items = items
         self._window = window
         self._scoring = Counterfactual(sources, ranker)
+        self.recent = RECENT_ALONE if ranker is None else RECENT
 
     def explain(
         self, history: History, candidates: Candidates, item_indices: Indices, *, counterfactual: bool
@@ -66,7 +68,7 @@ class Explainer:
         read.
         """
         chosen = np.isin(item_indices, candidates.indices[0]) & (item_indices >= 0)
-        found = self.drops(history, candidates, item_indices[chosen], None if counterfactual else RECENT)
+        found = self.drops(history, candidates, item_indices[chosen], None if counterfactual else self.recent)
         explained = (self._causes(found.causes, drops, counterfactual) for drops in found.drops.T)
         return [next(explained) if each else () for each in chosen.tolist()]
 
