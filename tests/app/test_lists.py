@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 import uuid
 from collections.abc import Iterator
@@ -16,10 +17,16 @@ from problem_document import check
 from tiny import TINY
 from worlds import markov_chain
 
+from app import lists
 from app.embedded_store import EmbeddedStore
 from app.item_years import ItemYears
+from app.list_options import TrendingOptions
+from app.serving import Serving
+from app.settings import Settings
+from app.store import Store
 from engine import live_rows
 from engine.bundle import Bundle
+from engine.events import Event
 from engine.items import ItemTable
 from engine.live_item import LiveItem
 from engine.vocabulary import Vocabulary
@@ -121,23 +128,29 @@ def test_a_list_has_the_documented_shape(shop, url: str) -> None:
 @pytest.mark.parametrize(
     ("options", "fits"),
     [
-        ({"categories": "even"}, lambda fact: "even" in fact["categories"]),
-        ({"categories": ["even", "odd"]}, lambda fact: True),
-        ({"categories": ["even", "all"], "match": "all"}, lambda fact: "even" in fact["categories"]),
+        ({"categories": "even"}, lambda fact: "even" in fact.get("categories", ())),
+        ({"categories": ["even", "odd"]}, lambda fact: "all" in fact.get("categories", ())),
+        ({"categories": ["even", "all"], "match": "all"}, lambda fact: "even" in fact.get("categories", ())),
         ({"categories": ["even", "odd"], "match": "all"}, lambda fact: False),
         ({"categories": "nowhere"}, lambda fact: False),
         ({"filter": "year >= 1994"}, lambda fact: fact.get("year", 0) >= 1994),
         (
             {"filter": "year < 1994", "categories": "odd"},
-            lambda fact: fact.get("year", 9999) < 1994 and "odd" in fact["categories"],
+            lambda fact: fact.get("year", 9999) < 1994 and "odd" in fact.get("categories", ()),
         ),
     ],
     ids=range(7),
 )
 def test_all_that_fits_is_in_the_list_and_nothing_else(shop, trained: ItemTable, url: str, options, fits) -> None:
+    live = new(1, title="Live", year=1995, categories=["even", "all"])
+    post(shop, live)
+    rate(shop, live["item_id"])
     expected = {item_id for item_id, fact in facts(trained).items() if fits(fact)}
-    assert {each for each in ids(shop, url, n=500, **options) if each in trained.vocabulary} == expected
-    assert len(ids(shop, url, n=5, **options)) == min(5, len(expected))
+    expected |= {live["item_id"]} if fits(live) else set()
+    found = listed(shop, url, n=500, **options)
+    assert {item["item_id"] for item in found} >= expected
+    assert all(fits(item["metadata"]) for item in found)
+    assert len(ids(shop, url, n=5, **options)) == min(5, len(found))
 
 
 @pytest.mark.parametrize("url", LISTS)
@@ -325,6 +338,33 @@ def test_lists_are_counted_and_timed(shop) -> None:
         assert f'liverec_seconds_count{{call="{call}"}}' in counted
         assert f'source="{source}"' in counted
     assert 'liverec_trend_events_total{outcome="counted"}' in counted
+
+
+def test_many_wanted_items_are_looked_for_as_few_are_looked_up(
+    shop_bundle: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bundle is too small for both, and the numbers are no setting: so this has no process of its own."""
+    bundle, now = Bundle.open(shop_bundle), time.time()
+    events = [Event("u", f"item {number}", "like", None, now - 60 * number) for number in range(12)]
+
+    async def work() -> dict[int, list[tuple[str, float]]]:
+        store = await Store.connect(url, Settings())
+        try:
+            serving = Serving(bundle, bundle.recommender(), store, url, b"key")
+            await serving.writing.on_written(events)
+            found = {}
+            for most in (1_000, 0):
+                monkeypatch.setattr(lists, "LOOKED_UP", most)
+                body = await serving.lists.trending(TrendingOptions(n=8, categories=["odd"]))
+                found[most] = [(each["item_id"], round(each["score"], 3)) for each in json.loads(body)["items"]]
+            return found
+        finally:
+            await store.close()
+
+    found = asyncio.run(work())
+    assert [item_id for item_id, _ in found[0][:6]] == [f"item {number}" for number in range(1, 12, 2)]
+    assert [score > 0 for _, score in found[0]] == [True] * 6 + [False] * 2
+    assert found[0] == found[1_000]
 
 
 @pytest.mark.parametrize("most_changes", [1, 1_000])
