@@ -69,7 +69,8 @@ call 200 GET "/users/$user/history?n=10"
 call 200 GET "/recommend/$user?n=3"
 call 200 GET "/recommend/$user?n=3&exclude_seen=false&diversity=0.3&explain=counterfactual&include=title" \
     -H 'X-Deadline-Ms: 2000'
-call 200 GET "/recommend/$user" -G --data-urlencode 'filter=year >= 1990 and not categories = "Horror"' \
+# 422 where no item has such a field.
+call "200 422" GET "/recommend/$user" -G --data-urlencode 'filter=year >= 1990 and not categories = "Horror"' \
     --data-urlencode 'boost=0.5 if year >= 1995'
 send 200 POST /recommend/batch "{\"queries\": [{\"user_id\": \"$user\", \"n\": 2}, {\"user_id\": \"42\", \"n\": 2}]}"
 send 200 POST /session/recommend "{\"history\": [{\"item_id\": $one, \"rating\": 5}, {\"item_id\": $two, \"kind\": \"click\"}], \"n\": 3}"

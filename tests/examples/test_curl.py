@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from served import served
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "curl.sh"
 CALL = re.compile(r"^\d{3} (GET|POST|PUT|PATCH|DELETE) (/[^?\s]*)", re.MULTILINE)
@@ -29,6 +30,14 @@ def test_every_endpoint_is_called(url: str) -> None:
         pattern = re.compile(re.sub(r"\{[^}]*\}", "[^/]+", path))
         for method in methods:
             assert any(name == method.upper() and pattern.fullmatch(each) for name, each in called), (method, path)
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_a_bundle_without_content_will_do(tiny_bundle: Path, tmp_path: Path) -> None:
+    with served(tiny_bundle, tmp_path) as address:
+        finished = run(address)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    assert "409 POST /items" in finished.stdout
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")

@@ -103,14 +103,14 @@ def test_what_is_final_is_sent_once(flaky, proxy: FlakyProxy, user: str, status:
 
 
 def test_the_service_says_how_long_to_wait(flaky, proxy: FlakyProxy, user: str) -> None:
-    date = email.utils.formatdate(time.time() + 2, usegmt=True)
+    date = email.utils.formatdate(time.time() + 3, usegmt=True)
     proxy.failures = [busy(503, "1"), busy(429, date), busy(503, "soon")]
     flaky.recommend(user)
     first, second, third, fourth = (request.at for request in proxy.seen)
     assert second - first >= 1
-    assert third - second > 0.5 / 10
-    assert third - first >= 1.9 - 1
-    assert fourth - third < 0.5
+    # A date has whole seconds.
+    assert third - first >= 1.9
+    assert fourth - third < 0.9
 
 
 def test_a_wait_beyond_the_deadline_is_not_waited(flaky, proxy: FlakyProxy, user: str) -> None:
@@ -118,7 +118,7 @@ def test_a_wait_beyond_the_deadline_is_not_waited(flaky, proxy: FlakyProxy, user
     started = time.monotonic()
     with pytest.raises(Unavailable) as caught:
         flaky.recommend(user)
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 5
     assert caught.value.retry_after == 60
 
 
@@ -140,17 +140,17 @@ def _fail() -> None:
 
 
 def test_a_slow_service_is_not_waited_for(connect, proxy: FlakyProxy, user: str) -> None:
-    proxy.failures = [Failure(503, seconds=1.0)] * 9
+    proxy.failures = [Failure(503, seconds=4.0)] * 9
     impatient = connect(proxy.url, timeout=0.2, retries=Retries(attempts=2, first_wait=0.01))
     started = time.monotonic()
     with pytest.raises(TransportError, match="ReadTimeout"):
         impatient.recommend(user)
-    assert 0.4 <= time.monotonic() - started < 0.9
+    assert 0.4 <= time.monotonic() - started < 3
     impatient = connect(proxy.url, timeout=5, retries=Retries(attempts=9, first_wait=0.01, deadline=0.3))
     started = time.monotonic()
     with pytest.raises(TransportError, match="ReadTimeout"):
         impatient.recommend(user)
-    assert time.monotonic() - started < 0.8
+    assert time.monotonic() - started < 3
 
 
 def test_what_takes_long_is_waited_for(connect, proxy: FlakyProxy, user: str) -> None:
@@ -161,8 +161,8 @@ def test_what_takes_long_is_waited_for(connect, proxy: FlakyProxy, user: str) ->
 
 
 def test_a_slow_answer_to_a_rating_counts_once(connect, proxy: FlakyProxy, user: str) -> None:
-    proxy.failures = [Failure(503, reaches=True, seconds=1.0)]
-    impatient = connect(proxy.url, timeout=0.4, retries=Retries(first_wait=0.01))
+    proxy.failures = [Failure(503, reaches=True, seconds=2.5)]
+    impatient = connect(proxy.url, timeout=1.5, retries=Retries(first_wait=0.01))
     assert impatient.rate(user, "item 0", 5).duplicates == 1
 
 
