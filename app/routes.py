@@ -6,6 +6,7 @@ from typing import Annotated
 from urllib.parse import unquote_to_bytes
 
 from fastapi import APIRouter, Depends, Request, Response
+from starlette.convertors import PathConvertor, register_url_convertor
 
 from app.problems import MEDIA_TYPE
 from app.serving import Serving
@@ -14,6 +15,15 @@ from engine.errors import QueryError
 JSON = "application/json"
 PROBLEM = {"content": {MEDIA_TYPE: {"schema": {"type": "object"}}}}
 router = APIRouter()
+
+
+class AnyPath(PathConvertor):
+    """An id in a path. Starlette's own ends at a line feed, so that "a\\n" would be taken for "a"."""
+
+    regex = "(?s:.*)"
+
+
+register_url_convertor("path", AnyPath())
 
 
 def serving_of(request: Request) -> Serving:

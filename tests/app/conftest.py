@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import polars as pl
 import pytest
+from steered_world import train
 from tiny import TINY
 from worlds import markov_chain
 
@@ -107,6 +108,18 @@ def implicit_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def service(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Service:
     """Two workers on one store."""
     return start(workers=2, LIVEREC_VAR=str(tmp_path_factory.mktemp("v")))
+
+
+@pytest.fixture(scope="session")
+def steered_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle whose items have categories and years, with two sources and a ranker."""
+    return train(tmp_path_factory.mktemp("steered") / "b")
+
+
+@pytest.fixture(scope="session")
+def steered(start: Start, steered_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Service:
+    """Two workers with that bundle."""
+    return start(workers=2, bundle=steered_bundle, LIVEREC_VAR=str(tmp_path_factory.mktemp("w")))
 
 
 @pytest.fixture(scope="session")
