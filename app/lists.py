@@ -26,6 +26,9 @@ from engine.selection import Selection
 LOOKED_UP = 1_000
 """So many wanted items are looked up one by one; more are looked for among those that trend."""
 TRENDING, LATEST = "trending", "latest"
+FIRST_LOT = 2_048
+"""So many rows of an order are looked at at first, then twice as many, and so on."""
+NONE = np.empty(0, dtype=np.int64)
 Booleans = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.int64]
 
@@ -62,10 +65,10 @@ class Lists:
         The score of a live item is when it was added, in unix seconds; that of an item of the bundle is 0.
         """
         started = time.perf_counter()
-        years = await self._years.read()
+        by_year = await self._years.newest()
         wanted = await self._wanted(options)
         live = self._newest_live(options.n, wanted)
-        of_bundle = self._newest_of_bundle(options.n - len(live), wanted, years)
+        of_bundle = self._first(by_year, options.n - len(live), wanted)
         added_at = self._items.rows.added_at.rows[live - len(self._items) - 1]
         items = [*self._named(live, added_at, LATEST), *self._named(of_bundle, np.zeros(len(of_bundle)), LATEST)]
         return self._answer(items, LATEST, options, started)
@@ -94,8 +97,7 @@ class Lists:
     async def _trending(self, options: TrendingOptions, wanted: Selection | None) -> list[Trend]:
         def are_wanted(item_ids: Sequence[str]) -> Booleans:
             rows = self._items.vocabulary.indices_of(item_ids)
-            fits = (rows >= 0) & ~self._items.rows.forbidden.hits(rows)
-            return fits if wanted is None else fits & wanted.contains(rows)
+            return (rows >= 0) & self._fits(rows, wanted)
 
         if wanted is not None and len(wanted) <= LOOKED_UP:
             item_ids = [self._items.vocabulary.id_of(row) for row in wanted.rows.tolist()]
@@ -107,24 +109,33 @@ class Lists:
         return list(compress(trends, still))[: options.n]
 
     def _popular(self, n: int, wanted: Selection | None) -> list[RecommendedItem]:
-        rows = _of(self._items.popularity_order(), wanted)[:n]
+        rows = self._first(self._items.popularity_order(), n, wanted)
         return self._named(rows, self._items.column("popularity", rows), POPULAR)
 
     def _others(self, n: int, wanted: Selection | None, taken: Sequence[str]) -> list[RecommendedItem]:
-        order = _of(self._items.popularity_order(), wanted)[: n + len(taken)]
-        rows = order[~np.isin(order, self._items.vocabulary.indices_of(taken))][:n]
+        rows = self._first(self._items.popularity_order(), n + len(taken), wanted)
+        rows = rows[~np.isin(rows, self._items.vocabulary.indices_of(taken))][:n]
         return self._named(rows, np.zeros(len(rows)), POPULAR)
 
     def _newest_live(self, n: int, wanted: Selection | None) -> Indices:
         rows = self._items.rows
         live = np.arange(rows.end - 1, rows.base, -1)
-        live = _of(live[~rows.forbidden.hits(live)], wanted)
+        live = live[self._fits(live, wanted)]
         return live[_largest(rows.added_at.rows[live - rows.base - 1], n)]
 
-    def _newest_of_bundle(self, n: int, wanted: Selection | None, years: npt.NDArray[np.float64]) -> Indices:
-        order = self._items.popularity_order()
-        of_bundle = _of(order[order < len(self._items)], wanted)
-        return of_bundle[_largest(years[of_bundle], n)]
+    def _first(self, order: Indices, n: int, wanted: Selection | None) -> Indices:
+        """Return the first n rows of an order that may be answered."""
+        found, start, lot = [NONE], 0, FIRST_LOT
+        while n and start < len(order):
+            rows = order[start : start + lot]
+            found.append(rows[self._fits(rows, wanted)][:n])
+            n -= len(found[-1])
+            start, lot = start + lot, 2 * lot
+        return np.concatenate(found)
+
+    def _fits(self, rows: Indices, wanted: Selection | None) -> Booleans:
+        permitted = ~self._items.rows.forbidden.hits(rows)
+        return permitted if wanted is None else permitted & wanted.contains(rows)
 
     def _named(self, rows: Indices, scores: npt.NDArray[np.floating], reason: str) -> list[RecommendedItem]:
         id_of = self._items.vocabulary.id_of
@@ -147,14 +158,9 @@ class Lists:
         return timed(encoded, time.perf_counter() - started)
 
 
-def _of(rows: Indices, wanted: Selection | None) -> Indices:
-    return rows if wanted is None else rows[wanted.contains(rows)]
-
-
 def _largest(keys: npt.NDArray[np.float64], n: int) -> Indices:
     """Return the places of the n largest keys, largest first, those of equal ones in their order."""
-    places = np.arange(len(keys))
-    if 0 < n < len(keys):
-        # Only those that come into question are sorted.
-        places = np.flatnonzero(keys >= np.partition(keys, -n)[-n])
+    # Only those that come into question are sorted.
+    least = np.partition(keys, -n)[-n] if n < len(keys) else -np.inf
+    places = np.flatnonzero(keys >= least)
     return places[np.argsort(-keys[places], kind="stable")][:n]

@@ -2,56 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-import polars as pl
 import pytest
 from item_client import eventually, new, path, post
 from problem_document import check
-from tiny import TINY
-from worlds import markov_chain
+from shop_world import by_popularity, facts, train_shop
 
-from app import lists
 from app.embedded_store import EmbeddedStore
-from app.item_years import ItemYears
-from app.list_options import TrendingOptions
-from app.serving import Serving
-from app.settings import Settings
-from app.store import Store
-from engine import live_rows
 from engine.bundle import Bundle
-from engine.events import Event
 from engine.items import ItemTable
-from engine.live_item import LiveItem
-from engine.vocabulary import Vocabulary
-from training.config import TrainingConfig
-from training.dataset import Dataset
-from training.pipeline import Pipeline
-from training.preparation import Preparation
 
 LISTS = ("/popular", "/trending", "/latest")
 
 
 @pytest.fixture(scope="module")
 def shop_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The ring, whose items are of several years and categories; every third has no year."""
-    events = markov_chain()
-    numbers = pl.col("item_id").str.replace("item ", "").cast(pl.Int32)
-    items = events.select(pl.col("item_id").unique()).with_columns(
-        title=pl.lit("the ") + pl.col("item_id"),
-        year=pl.when(numbers % 3 > 0).then(1990 + numbers % 7),
-        categories=pl.when(numbers % 2 == 0).then(pl.lit("even|all")).otherwise(pl.lit("odd|all")).str.split("|"),
-    )
-    config = TrainingConfig.model_validate({**TINY, "retriever": {"model": "popularity"}, "ranker": {"model": "none"}})
-    folder = tmp_path_factory.mktemp("shop") / "b"
-    Pipeline(Preparation.of(Dataset("shop", {"all": events.lazy()}, items.lazy()), config), config, print).run(folder)
-    return folder
+    return train_shop(tmp_path_factory.mktemp("shop") / "b")
 
 
 @pytest.fixture(scope="module")
@@ -91,14 +61,6 @@ def rate(shop, item_id: str, rating: float = 5, **more: object) -> dict[str, obj
     event = {"user_id": uuid.uuid4().hex, "item_id": item_id, "rating": rating, **more}
     shop.http.post("/rate", json=event).raise_for_status()
     return event
-
-
-def by_popularity(items: ItemTable) -> list[str]:
-    return [items.vocabulary.id_of(row) for row in items.popularity_order().tolist()]
-
-
-def facts(items: ItemTable) -> dict[str, dict[str, object]]:
-    return {items.vocabulary.id_of(row): items.metadata_of(row) for row in range(len(items))}
 
 
 def test_popular_items_stand_by_their_number_of_training_events(shop, trained: ItemTable) -> None:
@@ -331,57 +293,10 @@ def test_the_options_are_documented(shop) -> None:
 
 
 def test_lists_are_counted_and_timed(shop) -> None:
-    for url in LISTS:
-        shop.http.get(url).raise_for_status()
+    rate(shop, "item 1")
+    eventually(lambda: 'liverec_trend_events_total{outcome="counted"}' in shop.http.get("/metrics").text)
+    assert all(shop.http.get(url).status_code == 200 for url in LISTS)
     counted = shop.http.get("/metrics").text
-    for call, source in (("popular_items", "popular"), ("trending_items", "trending"), ("latest_items", "latest")):
-        assert f'liverec_seconds_count{{call="{call}"}}' in counted
+    for source in ("popular", "trending", "latest"):
+        assert f'liverec_seconds_count{{call="{source}_items"}}' in counted
         assert f'source="{source}"' in counted
-    assert 'liverec_trend_events_total{outcome="counted"}' in counted
-
-
-def test_many_wanted_items_are_looked_for_as_few_are_looked_up(
-    shop_bundle: Path, url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The bundle is too small for both, and the numbers are no setting: so this has no process of its own."""
-    bundle, now = Bundle.open(shop_bundle), time.time()
-    events = [Event("u", f"item {number}", "like", None, now - 60 * number) for number in range(12)]
-
-    async def work() -> dict[int, list[tuple[str, float]]]:
-        store = await Store.connect(url, Settings())
-        try:
-            serving = Serving(bundle, bundle.recommender(), store, url, b"key")
-            await serving.writing.on_written(events)
-            found = {}
-            for most in (1_000, 0):
-                monkeypatch.setattr(lists, "LOOKED_UP", most)
-                body = await serving.lists.trending(TrendingOptions(n=8, categories=["odd"]))
-                found[most] = [(each["item_id"], round(each["score"], 3)) for each in json.loads(body)["items"]]
-            return found
-        finally:
-            await store.close()
-
-    found = asyncio.run(work())
-    assert [item_id for item_id, _ in found[0][:6]] == [f"item {number}" for number in range(1, 12, 2)]
-    assert [score > 0 for _, score in found[0]] == [True] * 6 + [False] * 2
-    assert found[0] == found[1_000]
-
-
-@pytest.mark.parametrize("most_changes", [1, 1_000])
-def test_years_follow_what_changes(most_changes: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live_rows, "MOST_CHANGES_KEPT", most_changes)
-    metadata = [b'{"year": 1999}', b'{"year": "2001"}', b'{"title": "x"}', b'{"year": "soon"}', b'{"year": null}']
-    items = ItemTable(Vocabulary("abcde"), {"popularity": np.ones(5, np.float32)}, metadata)
-
-    async def work() -> tuple[list[float], list[float]]:
-        years = ItemYears(items)
-        before = (await years.read()).tolist()
-        for row, item in ((0, LiveItem("a", {})), (2, LiveItem("c", {"year": 2020})), (4, LiveItem("e", {"year": 5}))):
-            items.change(row, item)
-        items.append(LiveItem("new", {"year": 2030}), is_readable=False)
-        items.forget(3)
-        return before, (await years.read()).tolist()
-
-    before, after = asyncio.run(work())
-    assert before == [1999, 2001, -np.inf, -np.inf, -np.inf]
-    assert after == [-np.inf, 2001, 2020, -np.inf, 5]
