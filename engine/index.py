@@ -92,32 +92,22 @@ class VectorIndex:
         """ "flat" (exact) or "hnsw"."""
         return "flat" if isinstance(self._index, faiss.IndexFlat) else "hnsw"
 
-    def search(
-        self,
-        queries: Floats,
-        k: int,
-        allowed: npt.NDArray[np.bool_] | None = None,
-        forbidden: RowSet | None = None,
-    ) -> tuple[Indices, Floats]:
-        """Return the k best items of each query: indices [B,k] and scores [B,k], best first.
+    def search(self, queries: Floats, k: int, forbidden: RowSet | None = None) -> tuple[Indices, Floats]:
+        """Return the k best items that are not forbidden: indices [B,k] and scores [B,k], best first.
 
-        `allowed` [N] limits the search to some rows; `forbidden` are items that are not wanted. Where fewer than k are
-        found, the index is -1.
+        Where fewer than k are left, the index is -1.
         """
         k = min(k, len(self))
-        if allowed is not None and self.kind != "flat":
-            rows = np.flatnonzero(allowed)
-            # A graph loses its way where hardly anything is allowed, and so few are quicker to look at one by one.
-            if len(rows) <= self._exact_up_to:
-                return self._named(*self._look_at(rows, queries, k))
-        if forbidden and self.kind != "flat" and len(self) - len(forbidden) <= self._exact_up_to:
-            rows = np.flatnonzero(~forbidden.hits(self._item_indices()))
-            if len(rows) <= self._exact_up_to:
-                return self._named(*self._look_at(rows, queries, k))
+        selector = self._selector(forbidden)
+        if self.kind == "flat" or self._is_few(forbidden):
+            return self._named(*self._look_at(queries, k, selector))
+        width = round(max(HNSW_SEARCH_WIDTH, 2 * k) * (self._widened(forbidden) if forbidden else 1.0))
         with threads_for(len(queries)):
-            scores, rows = self._index.search(queries, k, params=self._parameters(k, allowed, forbidden))
-        if forbidden and self.kind != "flat" and (rows < 0).any():
-            rows, scores = self._look_at(np.flatnonzero(~forbidden.hits(self._item_indices())), queries, k)
+            parameters = faiss.SearchParametersHNSW(sel=selector, efSearch=width)
+            scores, rows = self._index.search(queries, k, params=parameters)
+        if selector is not None and (rows < 0).any():
+            # A graph loses its way where hardly anything is left of some part of it.
+            rows, scores = self._look_at(queries, k, selector)
         return self._named(rows, scores)
 
     def _item_indices(self) -> Indices:
@@ -126,23 +116,24 @@ class VectorIndex:
     def _named(self, rows: Indices, scores: Floats) -> tuple[Indices, Floats]:
         return (rows if self._ids is None else np.where(rows >= 0, self._ids[rows], -1)), scores
 
-    def _look_at(self, rows: Indices, queries: Floats, k: int) -> tuple[Indices, Floats]:
-        scores = queries @ self._index.reconstruct_batch(rows).T
-        order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-        missing = ((0, 0), (0, k - order.shape[1]))
-        found = np.pad(rows[order], missing, constant_values=-1)
-        return found, np.pad(np.take_along_axis(scores, order, axis=1), missing, constant_values=-np.inf)
+    def _look_at(self, queries: Floats, k: int, selector: object) -> tuple[Indices, Floats]:
+        """Look at each row that the selector leaves."""
+        exact = self._index if self.kind == "flat" else faiss.downcast_index(self._index.storage)
+        with threads_for(len(queries)):
+            scores, rows = exact.search(queries, k, params=faiss.SearchParameters(sel=selector))
+        return rows, np.where(rows >= 0, scores, -np.inf)
 
-    def _parameters(self, k: int, allowed: npt.NDArray[np.bool_] | None, forbidden: RowSet | None) -> object:
-        selector = None if allowed is None else faiss.IDSelectorBatch(np.flatnonzero(allowed))
-        width = max(HNSW_SEARCH_WIDTH, 2 * k)
-        if forbidden:
-            selector = faiss.IDSelectorNot(faiss.IDSelectorBitmap(forbidden.bits))
-            selector = selector if self._ids is None else faiss.IDSelectorTranslated(self._translation, selector)
-            width = round(width * self._widened(forbidden))
-        if self.kind == "flat":
-            return faiss.SearchParameters(sel=selector)
-        return faiss.SearchParametersHNSW(sel=selector, efSearch=width)
+    def _is_few(self, forbidden: RowSet | None) -> bool:
+        """Return whether so few rows are left that to look at each is quicker than the graph."""
+        if not forbidden or len(self) - len(forbidden) > self._exact_up_to:
+            return False
+        return len(self) - int(forbidden.hits(self._item_indices()).sum()) <= self._exact_up_to
+
+    def _selector(self, forbidden: RowSet | None) -> object:
+        if not forbidden:
+            return None
+        selector = faiss.IDSelectorNot(faiss.IDSelectorBitmap(forbidden.bits))
+        return selector if self._ids is None else faiss.IDSelectorTranslated(self._translation, selector)
 
     def _widened(self, forbidden: RowSet) -> float:
         """Return how much wider to look, because a walk through the graph meets forbidden rows like any others."""

@@ -10,6 +10,7 @@ import pytest
 
 from engine.errors import BundleError
 from engine.index import VectorIndex
+from engine.row_set import RowSet
 
 RANDOM = np.random.default_rng(0)
 VECTORS = RANDOM.normal(size=(500, 8)).astype(np.float32)
@@ -45,12 +46,12 @@ class RetrieverContract(ABC):
 
     def test_it_never_returns_what_is_not_allowed(self, retriever: VectorIndex) -> None:
         allowed = np.arange(500) % 3 == 0
-        indices, _ = retriever.search(QUERIES, 10, allowed)
+        indices, _ = retriever.search(QUERIES, 10, RowSet.of(~allowed))
         assert allowed[indices].all()
         assert self.recalled(indices, exact(10, allowed)) >= self.recall
 
     def test_fewer_items_than_wanted_leave_minus_one(self, retriever: VectorIndex) -> None:
-        indices, _ = retriever.search(QUERIES, 10, np.arange(500) < 4)
+        indices, _ = retriever.search(QUERIES, 10, RowSet.of(np.arange(500) >= 4))
         assert (np.sort(indices, axis=1)[:, -4:] == np.arange(4)).all()
         assert ((indices == -1).sum(axis=1) == 6).all()
 
