@@ -1,4 +1,4 @@
-"""The service against its specification: any interleaving of writes, edits, undoing, forgetting and reads, on any worker.
+"""The service against its specification: any interleaving of writes, edits, undoing and reads, on any worker.
 
     python benchmarks/specification.py [--runs 500] [--seed 1]
 

@@ -138,7 +138,7 @@ class Recommender:
             return Limits(excluded, forbidden)
         if len(only) <= LOOKED_AT:
             return Limits(excluded, forbidden, only.rows)
-        return Limits(excluded, only.forbidding(forbidden))
+        return Limits(excluded, only.forbidding(forbidden, self.items.rows.end))
 
     def _recommend_batch(self, queries: Sequence[Query]) -> list[Recommendation]:
         columns = self.window.columns([query.history for query in queries], self.items)

@@ -43,6 +43,8 @@ class Selection:
         found: Booleans = self._mask[np.where(inside, indices, 0)] & inside
         return found
 
-    def forbidding(self, others: RowSet) -> RowSet:
-        """Return all rows but these, and the `others`."""
-        return RowSet.of(~self._mask).joined(others)
+    def forbidding(self, others: RowSet, end: int) -> RowSet:
+        """Return all rows below `end` but these, and the `others`."""
+        mask = np.ones(max(end, len(self._mask)), dtype=bool)
+        mask[: len(self._mask)] = ~self._mask
+        return RowSet.of(mask).joined(others)

@@ -1,4 +1,4 @@
-"""A ring of items with something to steer by: colours, sizes and years, and two sources besides the network's ranker."""
+"""A ring of items with something to steer by: colours, sizes and years; and two sources below a ranker."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def test_a_round_trip(shown: list[int], expires: int, digest: bytes, key: bytes)
     st.text() | st.text("ABCDefgh0123-_=+/ \n") | st.binary().map(lambda raw: base64.urlsafe_b64encode(raw).decode())
 )
 def test_no_other_text_is_read_and_none_does_harm(text: str) -> None:
-    with pytest.raises(QueryError, match="cursor: .*begin without one"):
+    with pytest.raises(QueryError, match=r"cursor: .*begin without one"):
         ListCursor.decode(text, KEY, DIGEST, 0.0)
 
 

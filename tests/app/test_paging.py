@@ -7,7 +7,6 @@ import base64
 import random
 import time
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +40,11 @@ def ids(answer: dict[str, Any]) -> list[str]:
 
 
 @pytest.fixture
-def reader_of(steered) -> Iterator[tuple[str, str]]:
+def reader_of(steered) -> tuple[str, str]:
     """A user who has rated one item, and the cursor of the page after the first."""
     user_id = uuid.uuid4().hex
     steered.http.post("/rate", json={"user_id": user_id, "item_id": "item 4", "rating": 5}).raise_for_status()
-    yield user_id, page(steered, user_id, n=3, **WISH)["cursor"]
+    return user_id, page(steered, user_id, n=3, **WISH)["cursor"]
 
 
 def test_walks_while_the_user_goes_on_rating(steered) -> None:

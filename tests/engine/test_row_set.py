@@ -39,3 +39,28 @@ def test_rows_stand_where_they_were_put_beside_a_base(places: list[int], asked: 
     for index, row in zip(asked, found, strict=True):
         expected = base[index] if index < 5 else np.full(2, plain.get(index - 6, 0.0))
         np.testing.assert_array_equal(row, expected)
+
+
+MASKS = st.lists(st.booleans(), max_size=40).map(lambda bits: np.array(bits, dtype=bool))
+
+
+@given(mask=MASKS, changes=st.lists(st.tuples(st.integers(0, 60), st.booleans())))
+def test_of_a_mask(mask: np.ndarray, changes: list[tuple[int, bool]]) -> None:
+    rows, plain = RowSet.of(mask), set(np.flatnonzero(mask).tolist())
+    assert len(rows) == len(plain)
+    for row, is_in in changes:
+        rows.set(row, is_in)
+        (plain.add if is_in else plain.discard)(row)
+    assert {row for row in range(-1, 100) if row in rows} == plain
+    assert len(rows) == len(plain)
+
+
+@given(one=MASKS, two=MASKS)
+def test_joined_rows_are_in_either(one: np.ndarray, two: np.ndarray) -> None:
+    first, second = RowSet.of(one), RowSet.of(two)
+    both = first.joined(second)
+    plain = set(np.flatnonzero(one).tolist()) | set(np.flatnonzero(two).tolist())
+    assert {row for row in range(100) if row in both} == plain
+    assert len(both) == len(plain)
+    assert len(first) == one.sum()
+    assert len(second) == two.sum()
