@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from engine.boost import Boost
 from engine.filter_expression import FilterExpression
@@ -14,6 +15,8 @@ from engine.items import ItemTable
 from engine.query import Lift
 from engine.selection import Selection
 
+Mask = npt.NDArray[np.bool_]
+SELECTIONS_KEPT = 32
 CATEGORIES, FILTER, BOOST = "categories", "filter", "boost"
 
 
@@ -22,6 +25,7 @@ class Filtering:
 
     def __init__(self, items: ItemTable) -> None:
         self.fields = ItemFields(items)
+        self._selections: dict[int, Selection] = {}
 
     async def prepare(self, *wanted: object) -> None:
         """Make the columns if any of what is wanted needs them, while other requests are answered."""
@@ -31,12 +35,20 @@ class Filtering:
     def selection(self, categories: Sequence[str], match: str, text: str | None) -> Selection | None:
         """Return the items that fit, None if all do; raises QueryError naming the option that cannot be read."""
         masks = [self.fields.matches(rule, option) for option, rule in _rules(categories, match, text)]
-        return Selection(np.logical_and.reduce(masks)) if masks else None
+        return self._selection(masks[0] if len(masks) == 1 else np.logical_and(*masks)) if masks else None
 
     def lifts(self, boosts: Sequence[str]) -> tuple[Lift, ...]:
         """Return what boosts mean; raises QueryError for one that cannot be read."""
         rules = [Boost.parse(text) for text in boosts]
-        return tuple(Lift(rule.weight, Selection(self.fields.matches(rule.expression, BOOST))) for rule in rules)
+        return tuple(Lift(rule.weight, self._selection(self.fields.matches(rule.expression, BOOST))) for rule in rules)
+
+    def _selection(self, mask: Mask) -> Selection:
+        """Return the selection of a mask; that of the same mask is the same, with what it has looked up."""
+        if (kept := self._selections.get(id(mask))) is None or kept.mask is not mask:
+            kept = self._selections[id(mask)] = Selection(mask)
+            if len(self._selections) > SELECTIONS_KEPT:
+                self._selections.pop(next(iter(self._selections)))
+        return kept
 
 
 def _rules(categories: Sequence[str], match: str, text: str | None) -> Iterator[tuple[str, FilterExpression]]:

@@ -60,7 +60,9 @@ async def forget_user(request: Request, serving: Service, user_id: UserId) -> Fo
     """Forget a user: history, log entries, cached answers, event_ids, logged exploration.
 
     Ratings that are acknowledged after the call began may stay. Repeat the call if it fails: it goes on where it broke
-    off. `liverec load` never brings the user's offline history back.
+    off. `liverec load` never brings the user's offline history back. For up to a minute, other workers may show a list
+    that they had answered, to that user alone and only where X-Deadline-Ms leaves no time for another.
     """
     check_encoding(request, "user_id")
+    serving.recommending.forget(user_id)
     return await serving.users.forget(user_id)

@@ -16,10 +16,10 @@ Indices = npt.NDArray[np.int64]
 
 
 class Selection:
-    """Some rows of an item table, as it stands at this moment: a row that comes later is not among them."""
+    """The rows that are true in a mask over an item table as it stands now: a row that comes later is not among them."""
 
     def __init__(self, mask: Booleans) -> None:
-        self._mask = mask
+        self.mask = mask
 
     @classmethod
     def of_ids(cls, items: ItemTable, item_ids: Iterable[str]) -> Selection:
@@ -35,16 +35,16 @@ class Selection:
     @cached_property
     def rows(self) -> Indices:
         """The rows in ascending order."""
-        return np.flatnonzero(self._mask)
+        return np.flatnonzero(self.mask)
 
     def contains(self, indices: Indices) -> Booleans:
         """Return which of the indices, of any shape, are among the rows; -1 never is."""
-        inside = (indices >= 0) & (indices < len(self._mask))
-        found: Booleans = self._mask[np.where(inside, indices, 0)] & inside
+        inside = (indices >= 0) & (indices < len(self.mask))
+        found: Booleans = self.mask[np.where(inside, indices, 0)] & inside
         return found
 
     def forbidding(self, others: RowSet, end: int) -> RowSet:
         """Return all rows below `end` but these, and the `others`."""
-        mask = np.ones(max(end, len(self._mask)), dtype=bool)
-        mask[: len(self._mask)] = ~self._mask
+        mask = np.ones(max(end, len(self.mask)), dtype=bool)
+        mask[: len(self.mask)] = ~self.mask
         return RowSet.of(mask).joined(others)
