@@ -16,7 +16,7 @@ Indices = npt.NDArray[np.int64]
 
 
 class Selection:
-    """The rows that are true in a mask over an item table as it stands now: a row that comes later is not among them."""
+    """The rows that are true in a mask over an item table, as it stands now: what comes later is not among them."""
 
     def __init__(self, mask: Booleans) -> None:
         self.mask = mask
