@@ -92,7 +92,8 @@ class Measuring:
             likeness = np.maximum(weights["similarity"], 0.0)
             weights |= {ATTENTION: attention, "attention x similarity": attention * likeness}
             weights[ALONE] = self._attention_alone(history, found, chosen, drops.causes)
-        for name, recent in (("estimated, all networks held", 0), (SHOWN, self.explainer.recent)):
+        for recent in sorted({0, 16, 24, 32, self.explainer.recent}):
+            name = SHOWN if recent == self.explainer.recent else f"estimated, networks reread {recent}"
             # What speaks against an item is never shown, so it weighs nothing.
             estimated = self.explainer.drops(history, candidates, chosen, recent)
             weights[name] = np.maximum(estimated.drops, 0.0)
