@@ -28,7 +28,7 @@ from steered_world import ITEMS
 
 WORKERS = 3
 STEPS = 30
-LIMIT = 14
+LIMIT = 12
 """LIVEREC_HISTORY_LIMIT: so small that histories are trimmed."""
 DAY = 86_400.0
 TIMES = [1_700_000_000.0 + day * DAY for day in range(5)]
@@ -80,11 +80,11 @@ class Machine(RuleBasedStateMachine):
     def react(self, who: int, what: tuple[str, str, None, float | None]) -> None:
         self.send("/feedback", [(who, self.sent(*what))])
 
-    @rule(lot=st.lists(st.tuples(WHO, RATING), min_size=2, max_size=6))
+    @rule(lot=st.lists(st.tuples(WHO, RATING), min_size=2, max_size=9))
     def rate_many(self, lot: list[tuple[int, Any]]) -> None:
         self.send("/rate", [(who, self.sent(*what)) for who, what in lot])
 
-    @rule(lot=st.lists(st.tuples(WHO, FEEDBACK), min_size=2, max_size=6))
+    @rule(lot=st.lists(st.tuples(WHO, FEEDBACK), min_size=2, max_size=9))
     def react_many(self, lot: list[tuple[int, Any]]) -> None:
         self.send("/feedback", [(who, self.sent(*what)) for who, what in lot])
 
@@ -112,9 +112,16 @@ class Machine(RuleBasedStateMachine):
     def undo(self, who: int, item: str, at: float | None) -> None:
         self.take_back(who, self.sent(item, "undo", None, at))
 
+    @precondition(lambda self: any(user.history() for user in self.users))
+    @rule(data=st.data(), at=TIME)
+    def undo_what_counts(self, data: st.DataObject, at: float | None) -> None:
+        who = data.draw(st.sampled_from([who for who, user in enumerate(self.users) if user.history()]))
+        item = data.draw(st.sampled_from(sorted(self.users[who].seen())))
+        self.take_back(who, self.sent(item, "undo", None, at))
+
     @rule(who=WHO, sure=st.integers(0, 3))
     def forget(self, who: int, sure: int) -> None:
-        if sure:
+        if sure < 3:
             return
         user = self.users[who]
         receipt = self.call("DELETE", f"/users/{self.path(who)}").json()
