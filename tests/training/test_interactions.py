@@ -68,3 +68,12 @@ def test_parts_joined_keep_their_order_at_equal_times() -> None:
     both = joined([first[4:], first[:4].with_columns(row=pl.int_range(1, 5, dtype=pl.UInt64))])
     ordered = histories_of(both, ["user 0"])[0]
     assert [event.item_id for event in ordered.events] == [*first["item_id"][4:], *first["item_id"][:4]]
+
+
+def test_kinds_of_negative_weight_are_not_learned_from() -> None:
+    first = pl.col("row") == pl.col("row").min().over("user_id")
+    mixed = EVENTS.with_columns(kind=pl.when(first).then(pl.lit("skip")).otherwise("kind"))
+    window = HistoryWindow(event_weights={"skip": -0.5, "view": 1.0})
+    whole, without = (Interactions.of(each, VOCABULARY, window) for each in (EVENTS, mixed))
+    assert len(whole.columns.value) - len(without.columns.value) == len(whole.user_ids)
+    assert without.columns.value.min() >= 0
