@@ -11,10 +11,10 @@ from starlette.background import BackgroundTask
 
 from app.event_writing import Acknowledged, EventWriting
 from app.feedback import Feedback, Undo, UndoReceipt, parse_feedback
-from app.timed_route import TimedRoute
 from app.problems import body_problem
 from app.rating import MAX_EVENTS, ExternalId, Rating, Receipt, check_id, parse_ratings
 from app.routes import JSON, PROBLEM, Service
+from app.timed_route import TimedRoute
 from engine.errors import QueryError
 
 Key = Annotated[ExternalId | None, Header(description="The event_id of a single event")]
