@@ -182,9 +182,9 @@ class Recommending:
                     await asyncio.sleep(VERSION_STEP)
             return Asked(user_id, options, state, field)
         except (StoreError, TimeoutError) as error:
-            if options.min_version:
-                raise StoreError("min_version: the store cannot be read now, so nothing proves the version") from error
             degraded = STORE_UNREACHABLE if isinstance(error, StoreError) else LATE
+            if options.min_version:
+                raise StoreError(f"min_version: the store was not read ({degraded}), so nothing proves it") from error
             return Asked(user_id, options, NOBODY, field, degraded)
 
     def _answer(self, asked: Asked, deadline: Deadline, among: Selection | None = None) -> Served:

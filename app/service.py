@@ -18,7 +18,6 @@ from app.list_routes import list_router
 from app.middleware import BodyLimit, BodySizes, RequestId
 from app.parent import end_with_parent
 from app.problems import install_problems
-from app.pseudonyms import Pseudonyms
 from app.recommend_routes import recommend_router
 from app.routes import router
 from app.serving import Serving
@@ -95,8 +94,7 @@ def _lifespan(settings: Settings, proven: Proven | None) -> Callable[[FastAPI], 
             url = settings.redis_url.get_secret_value()
             store = await Store.connect(url, settings)
             stack.push_async_callback(store.close)
-            key = (await Pseudonyms.of(store.connection)).key("cursor")
-            serving = app.state.serving = Serving(bundle, recommender, store, url, key)
+            serving = app.state.serving = Serving(bundle, recommender, store, url)
             stack.push_async_callback(serving.items.tail.stop)
             await serving.items.tail.start()
             # What is loaded now lives as long as the process: the collector need not look at it with every request.

@@ -25,7 +25,7 @@ from engine.window import DEFAULT_WEIGHTS
 class Serving:
     """Holds no state of any user: that is the store's."""
 
-    def __init__(self, bundle: Bundle, recommender: Recommender, store: Store, url: str, key: bytes) -> None:
+    def __init__(self, bundle: Bundle, recommender: Recommender, store: Store, url: str) -> None:
         self.metrics = Metrics()
         self.store = store
         self.items = Items(bundle, recommender, store.connection, url, self.metrics)
@@ -37,7 +37,7 @@ class Serving:
         self.users = UserStore(store)
         self.model_version = bundle.model_version
         self.filtering = Filtering(recommender.items)
-        questions = Questions(recommender, self.filtering, _exposure(self.settings), key)
+        questions = Questions(recommender, self.filtering, _exposure(self.settings), store.pseudonyms.key("cursor"))
         self.recommending = Recommending(
             recommender, store, self.items.tail, questions, self.metrics, bundle.model_version
         )

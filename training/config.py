@@ -30,7 +30,8 @@ class WindowConfig(Section):
     max_length: int = Field(default=128, ge=2, le=10_000)
     """How many of the newest events."""
     event_weights: dict[str, Weight] = Field(default_factory=dict)
-    """The value in 0..1 of each kind of event that carries no rating; "view" has 1 unless it is said here."""
+    """The value in 0..1 of each kind of event that carries no rating; "view" has 1 in data with views unless it is
+    said here."""
 
 
 def _known_device(name: str) -> str:

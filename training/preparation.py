@@ -56,7 +56,7 @@ class Preparation:
         window = HistoryWindow(
             max_length=config.window.max_length,
             rating_scale=config.cleaning.rating_scale or _observed_scale(split.train),
-            event_weights={"view": 1.0} | config.window.event_weights,
+            event_weights=_weights(split.train) | config.window.event_weights,
             has_clock=_has_clock(split),
         )
         described = ItemDescriptions.of(dataset.items, dataset.media)
@@ -117,6 +117,11 @@ def _has_clock(split: Split) -> bool:
     if len(clocks) > 1:
         raise DataError("some of train, valid and test have timestamps and some have none; give all of them or none")
     return clocks.pop()
+
+
+def _weights(events: pl.DataFrame) -> dict[str, float]:
+    # Where all that is known of a user are views, a view is all that somebody can say for an item.
+    return {"view": 1.0} if "view" in events["kind"].unique() else {}
 
 
 def _observed_scale(train: pl.DataFrame) -> tuple[float, float]:
