@@ -21,7 +21,8 @@ from serving_process import free_port, serving
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from specification_machine import LIMIT, STEPS, WORKERS, run  # noqa: E402
+from specification_machine import LIMIT, STEPS, WORKERS  # noqa: E402
+from specification_run import run  # noqa: E402
 from steered_world import train  # noqa: E402
 
 

@@ -8,20 +8,12 @@ import uuid
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import quote
 
 import httpx
-from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    invariant,
-    precondition,
-    rule,
-    run_state_machine_as_test,
-)
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from specification_model import Outcome, Sent, UserModel
 from specified_answers import UNKNOWN_ITEMS, WISHES, Answers, Wish
 from steered_world import ITEMS
@@ -295,19 +287,3 @@ class Machine(RuleBasedStateMachine):
 
     def path(self, who: int) -> str:
         return quote(self.users[who].user_id, safe="")
-
-
-def run(base_url: str, bundle: Path, runs: int, number: int) -> Counter[str]:
-    """Run the machine against a service of the bundle; returns what was done, raises at the first difference."""
-    Machine.done.clear()
-    Machine.base_url, Machine.answers = base_url, Answers(bundle)
-    with ThreadPoolExecutor(WORKERS) as Machine.pool:
-        chosen = settings(
-            max_examples=runs,
-            stateful_step_count=STEPS,
-            deadline=None,
-            database=None,
-            suppress_health_check=list(HealthCheck),
-        )
-        run_state_machine_as_test(seed(number)(Machine), settings=chosen, _min_steps=STEPS)
-    return Counter(Machine.done)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from specification_machine import LIMIT, STEPS, WORKERS, run
+from specification_machine import LIMIT, STEPS, WORKERS
+from specification_run import run
 
 RUNS = 6
 
