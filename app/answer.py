@@ -22,7 +22,7 @@ class AnswerCause(BaseModel):
 
     item_id: str
     weight: float
-    """Its share, 0..1, of what all such items of the history add to the score."""
+    """Its share, 0..1, of what all such items of the history add to the score; estimated, or measured with `drop`."""
     drop: float | None
     """By how much the score falls without it; null unless `explain=counterfactual` asked for it."""
 

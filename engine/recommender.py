@@ -242,6 +242,8 @@ class Recommender:
     def _explained(self, query: Query, answer: Recommendation, candidates: Candidates) -> Recommendation:
         explainer = Explainer(self.items, self.window, self.sources, self._ranker)
         indices = self.items.vocabulary.indices_of(item.item_id for item in answer.items)
+        # What chance chose has no cause, though it may be a candidate.
+        indices[[item.propensity is not None for item in answer.items]] = -1
         causes = explainer.explain(query.history, candidates, indices, counterfactual=query.is_counterfactual)
         pairs = zip(answer.items, causes, strict=True)
         return replace(answer, items=tuple(replace(item, because=because) for item, because in pairs))
