@@ -9,8 +9,8 @@ Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
 
 
-RELEVANCE = 1.9
-"""How much relevance counts against likeness; chosen on validation events (docs/decisions/0010)."""
+RELEVANCE, FALL = 4.8, 1.3
+"""How much the first place counts against likeness, and how fast that falls by rank (docs/decisions/0010)."""
 
 
 def diverse_places(vectors: Floats, n: int, diversity: float) -> Indices:
@@ -22,9 +22,9 @@ def diverse_places(vectors: Floats, n: int, diversity: float) -> Indices:
         (1 - diversity) * relevance - diversity * (its mean cosine with what was chosen before)
 
     as in maximal marginal relevance (Carbonell & Goldstein, "The use of MMR", 1998), but for the mean in place of the
-    maximum. relevance falls as a place's gain in NDCG does. diversity 0 gives the first n.
+    maximum. relevance falls with the place in the order of scores. diversity 0 gives the first n.
     """
-    relevance = (1.0 - diversity) * RELEVANCE / np.log2(np.arange(len(vectors)) + 2.0)
+    relevance = (1.0 - diversity) * RELEVANCE / np.arange(1, len(vectors) + 1) ** FALL
     likeness = np.zeros(len(vectors))
     chosen = np.empty(min(n, len(vectors)), dtype=np.int64)
     for count in range(len(chosen)):
