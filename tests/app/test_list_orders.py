@@ -37,7 +37,7 @@ def with_serving(bundle: Bundle, url: str, work: Callable[[Serving], Awaitable[T
     async def run() -> T:
         store = await Store.connect(url, Settings())
         try:
-            return await work(Serving(bundle, bundle.recommender(), store, url, b"key"))
+            return await work(Serving(bundle, bundle.recommender(), store, url))
         finally:
             await store.close()
 
