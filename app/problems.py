@@ -94,6 +94,6 @@ async def _invalid(_request: Request, error: RequestValidationError) -> Response
 
 
 async def _http(request: Request, error: HTTPException) -> Response:
-    if isinstance(error.__cause__, UnicodeDecodeError):
-        return problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"body: it is no UTF-8 ({error.__cause__.reason})")
+    if isinstance(error.__cause__, UnicodeDecodeError | RecursionError):
+        return problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"body: it cannot be read as JSON in UTF-8 ({error.__cause__})")
     return problem(error.status_code, f"{request.method} {request.url.path}: {error.detail}", error.headers)
