@@ -20,7 +20,7 @@ EXACT_UP_TO = 50_000
 HNSW_LINKS = 32
 HNSW_BUILD_WIDTH = 200
 HNSW_SEARCH_WIDTH = 256
-MOST_WIDENED = 16
+MOST_WIDENED, WIDENING = 16, 1.5
 ROWS_AT_ONCE = 256
 
 
@@ -39,7 +39,6 @@ class VectorIndex:
         self._index = index
         self._exact_up_to = exact_up_to
         self._ids = ids
-        self._counted_at, self._forbidden = 0, 0
         self._translation = faiss.Int64Vector()
         if ids is not None:
             faiss.copy_array_to_vector(ids, self._translation)
@@ -99,9 +98,13 @@ class VectorIndex:
         """
         k = min(k, len(self))
         selector = self._selector(forbidden)
-        if self.kind == "flat" or self._is_few(forbidden):
+        left = self._left(forbidden)
+        # So few rows that to look at each is quicker than the graph.
+        if self.kind == "flat" or (forbidden and left <= self._exact_up_to):
             return self._named(*self._look_at(queries, k, selector))
-        width = round(max(HNSW_SEARCH_WIDTH, 2 * k) * (self._widened(forbidden) if forbidden else 1.0))
+        # A walk through the graph meets forbidden rows like any others.
+        wider = min(MOST_WIDENED, (len(self) / max(left, 1)) ** WIDENING)
+        width = round(max(HNSW_SEARCH_WIDTH, 2 * k) * wider)
         with threads_for(len(queries)):
             parameters = faiss.SearchParametersHNSW(sel=selector, efSearch=width)
             scores, rows = self._index.search(queries, k, params=parameters)
@@ -123,24 +126,19 @@ class VectorIndex:
             scores, rows = exact.search(queries, k, params=faiss.SearchParameters(sel=selector))
         return rows, np.where(rows >= 0, scores, -np.inf)
 
-    def _is_few(self, forbidden: RowSet | None) -> bool:
-        """Return whether so few rows are left that to look at each is quicker than the graph."""
-        if not forbidden or len(self) - len(forbidden) > self._exact_up_to:
-            return False
-        return len(self) - int(forbidden.hits(self._item_indices()).sum()) <= self._exact_up_to
+    def _left(self, forbidden: RowSet | None) -> int:
+        """Return how many rows are not forbidden, at least; few forbidden ones are not counted."""
+        if not forbidden or len(forbidden) < len(self) / MOST_WIDENED:
+            return len(self) - len(forbidden or ())
+        bits = np.unpackbits(forbidden.bits, bitorder="little")
+        here = bits[: len(self)] if self._ids is None else bits[self._ids[self._ids < len(bits)]]
+        return len(self) - int(here.sum())
 
     def _selector(self, forbidden: RowSet | None) -> object:
         if not forbidden:
             return None
         selector = faiss.IDSelectorNot(faiss.IDSelectorBitmap(forbidden.bits))
         return selector if self._ids is None else faiss.IDSelectorTranslated(self._translation, selector)
-
-    def _widened(self, forbidden: RowSet) -> float:
-        """Return how much wider to look, because a walk through the graph meets forbidden rows like any others."""
-        # Counting takes as long as a search, and a few rows more or less change nothing.
-        if abs(len(forbidden) - self._counted_at) > len(self) / MOST_WIDENED:
-            self._counted_at, self._forbidden = len(forbidden), int(forbidden.hits(self._item_indices()).sum())
-        return min(MOST_WIDENED, len(self) / max(len(self) - self._forbidden, 1))
 
 
 @contextmanager
