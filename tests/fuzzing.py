@@ -91,7 +91,7 @@ class Fuzzing:
             for mode in GenerationMode:
                 self._send(operation.ok(), mode, examples // 2, number)
 
-    def send_chains(self, examples: int, steps: int) -> None:
+    def send_chains(self, examples: int, steps: int, number: int = 1) -> None:
         """Send chains of cases, in which a later one takes ids and cursors from what came before."""
         fuzzing = self
 
@@ -102,7 +102,7 @@ class Fuzzing:
             def validate_response(self, response: Response, case: Case, **_more: object) -> None:
                 fuzzing.judge(case, response)
 
-        Chain.run(settings=quick(examples, stateful_step_count=steps))
+        seed(number)(Chain).run(settings=quick(examples, stateful_step_count=steps))
 
     def judge(self, case: Case, response: Response) -> None:
         """Count an answer, and remember what is wrong with it; the first of its kind is enough."""
