@@ -24,12 +24,12 @@ NOT_OF_THE_LIST = {"n", "cursor", "explain", "include", "min_version"}
 
 def spell_explain(value: object) -> object:
     """Return the name of a truth, for the sake of `explain=true`; everything else as it is."""
-    names = {True: "attention", False: "none", "true": "attention", "false": "none", "1": "attention", "0": "none"}
+    names = {True: "estimated", False: "none", "true": "estimated", "false": "none", "1": "estimated", "0": "none"}
     return names.get(value, value) if isinstance(value, (bool, str)) else value
 
 
 Name = Annotated[str, Field(min_length=1, max_length=256)]
-Explain = Annotated[Literal["none", "attention", "counterfactual"], BeforeValidator(spell_explain)]
+Explain = Annotated[Literal["none", "estimated", "counterfactual"], BeforeValidator(spell_explain)]
 
 
 class Steer(BaseModel):
@@ -42,8 +42,8 @@ class Steer(BaseModel):
     diversity: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.0
     """How much the items of the list shall differ from each other, at a price in their scores."""
     explain: Explain = "none"
-    """Whether each item says which items of the history speak for it: by attention, or by the measured drop of the
-    score without them."""
+    """Whether each item says which items of the history speak for it: by an estimate of how far its score would fall
+    without them, or by measuring that (slow)."""
     include: Annotated[list[Name], Field(max_length=MAX_VALUES)] | None = None
     """The fields of metadata to show; all if not given, none if empty."""
 

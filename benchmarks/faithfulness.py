@@ -220,7 +220,7 @@ def mean_and_interval(values: list[list[float]], seed: int) -> dict[str, object]
 
 def times(recommender: Recommender, found: list[History]) -> dict[str, float]:
     """Return median milliseconds of answers, asked in turn, and what an explained one costs beside a plain one."""
-    kinds = {"plain": (False, False), "attention": (True, False), "counterfactual": (True, True)}
+    kinds = {"plain": (False, False), "estimated": (True, False), "counterfactual": (True, True)}
     taken = defaultdict[str, list[float]](list)
     for history in found:
         for name, (explained, measured) in kinds.items():

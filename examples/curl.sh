@@ -74,7 +74,7 @@ call "200 422" GET "/recommend/$user" -G --data-urlencode 'filter=year >= 1990 a
     --data-urlencode 'boost=0.5 if year >= 1995'
 send 200 POST /recommend/batch "{\"queries\": [{\"user_id\": \"$user\", \"n\": 2}, {\"user_id\": \"42\", \"n\": 2}]}"
 send 200 POST /session/recommend "{\"history\": [{\"item_id\": $one, \"rating\": 5}, {\"item_id\": $two, \"kind\": \"click\"}], \"n\": 3}"
-send 200 POST /rank "{\"user_id\": \"$user\", \"items\": [$one, $two, $three], \"explain\": \"attention\"}"
+send 200 POST /rank "{\"user_id\": \"$user\", \"items\": [$one, $two, $three], \"explain\": \"estimated\"}"
 send "200 409" POST /predict "{\"user_id\": \"$user\", \"items\": [$two, $three]}"
 
 echo "# Items"

@@ -33,7 +33,7 @@ def demo(port: int, workers: int, cache: Path) -> None:
 
 
 def announce(url: str) -> None:
-    """Print three calls that show a rating count, with an item that is recommended right now."""
+    """Print three calls that show a rating count, with an item that is recommended right now, and what it counts for."""
     # Without a handler for proxies: the address is our own.
     with build_opener(ProxyHandler({})).open(f"{url}/recommend/{USER_ID}?n=3") as answer:
         best = json.load(answer)["items"][0]
@@ -46,7 +46,7 @@ def announce(url: str) -> None:
     sys.stdout.write(
         f"curl -s '{url}/recommend/{USER_ID}?n=3'\n"
         f"curl -s {url}/rate -H 'content-type: application/json' -d '{rating}'\n"
-        f"curl -s '{url}/recommend/{USER_ID}?n=3'\n\n"
+        f"curl -s '{url}/recommend/{USER_ID}?n=3&explain=true'\n\n"
     )
     sys.stdout.flush()
     console.print("Ctrl-C stops everything.")

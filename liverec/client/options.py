@@ -44,7 +44,7 @@ class Options(ListOptions, total=False):
     """0..1."""
     exploration: float | None
     """0..1: the share of places that chance fills."""
-    explain: Literal["none", "attention", "counterfactual"]
+    explain: Literal["none", "estimated", "counterfactual"]
     """Whether, and how, `because` of each item is filled."""
     min_version: int | None
     """The version of the history that the answer must at least know, as receipts give it."""
@@ -68,7 +68,7 @@ class RankOptions(TypedDict, total=False):
 
     boost: Sequence[str]
     diversity: float
-    explain: Literal["none", "attention", "counterfactual"]
+    explain: Literal["none", "estimated", "counterfactual"]
     include: Sequence[str]
     deadline_ms: float | None
 

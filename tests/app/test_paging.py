@@ -107,7 +107,7 @@ def test_a_cursor_belongs_to_one_user(steered, reader_of) -> None:
 def test_what_does_not_change_the_list_may_change_between_pages(steered, reader_of) -> None:
     user_id, cursor = reader_of
     first = ids(page(steered, user_id, n=3, **WISH))
-    more = {"n": 7, "include": "title", "explain": "attention", "min_version": 1}
+    more = {"n": 7, "include": "title", "explain": "estimated", "min_version": 1}
     second = page(steered, user_id, cursor, **WISH, **more)
     assert len(second["items"]) == 7
     assert not set(first) & set(ids(second))

@@ -133,7 +133,7 @@ def test_diversity_trades_likeness_for_scores(steered, user: str, units) -> None
 
 def test_explanations_name_items_of_the_history(steered, user: str) -> None:
     assert all(item["because"] is None for item in ask(steered, user)["items"])
-    for explain in ("attention", "counterfactual", "true"):
+    for explain in ("estimated", "counterfactual", "true"):
         answer = ask(steered, user, explain=explain)
         assert ids(answer) == ids(ask(steered, user))
         causes = [cause for item in answer["items"] for cause in item["because"]]
@@ -157,7 +157,7 @@ def test_a_batch_equals_one_by_one(steered, user: str) -> None:
         {"user_id": user},
         {"user_id": "nobody / ключ", "n": 4},
         {"user_id": user, "n": 30, "exclude_seen": False},
-        {"user_id": user, "filter": "year > 2000", "diversity": 0.4, "explain": "attention"},
+        {"user_id": user, "filter": "year > 2000", "diversity": 0.4, "explain": "estimated"},
         {"user_id": user, "model": "item_knn", "boost": ["1 if year > 2000"]},
         {"user_id": user, "categories": ["red", "small"], "match": "all", "exclude": ["item 6"]},
     ]

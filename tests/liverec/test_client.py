@@ -70,7 +70,7 @@ def test_options_reach_the_service(client: Any, user: str) -> None:
     assert client.recommend(user, diversity=0.5, exploration=0.0, deadline_ms=5_000).degraded is None
 
 
-@pytest.mark.parametrize("how", ["attention", "counterfactual"])
+@pytest.mark.parametrize("how", ["estimated", "counterfactual"])
 def test_answers_say_because_of_what(client: Any, user: str, how: str) -> None:
     rated(client, user, WESTERNS)
     because = client.recommend(user, n=1, explain=how).items[0].because
