@@ -33,7 +33,7 @@ def demo(port: int, workers: int, cache: Path) -> None:
 
 
 def announce(url: str) -> None:
-    """Print three calls that show a rating count, with an item that is recommended right now, and what it counts for."""
+    """Print three calls that show a rating count, with an item that is recommended right now."""
     # Without a handler for proxies: the address is our own.
     with build_opener(ProxyHandler({})).open(f"{url}/recommend/{USER_ID}?n=3") as answer:
         best = json.load(answer)["items"][0]

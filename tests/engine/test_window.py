@@ -152,7 +152,7 @@ def test_further_weights_win_and_leave_the_others() -> None:
 
 @pytest.mark.parametrize("weight", [-1.1, 1.1, float("nan")])
 def test_weights_lie_between_minus_1_and_1(weight: float) -> None:
-    with pytest.raises(ValueError, match="event_weights.view"):
+    with pytest.raises(ValueError, match=r"event_weights\.view"):
         HistoryWindow(event_weights={"view": weight})
 
 
