@@ -3,9 +3,9 @@
     python benchmarks/diversity.py --bundle BUNDLE --data FOLDER [--users 2000] [--part test] [--seed 1]
 
 FOLDER has train, valid and test as CSV (see benchmarks/quality.py); the bundle was trained on it. Distances are 1 - the
-cosine of what the first network reads of two items, mean over all pairs of a list; as a second opinion, 1 - the share of
-categories that two items have in common, or where the data names none, the share of pairs that are no neighbours in the
-table of what is met together.
+cosine of what the first network reads of two items, mean over all pairs of a list; as a second opinion, 1 - the share
+of categories that two items have in common, or where the data names none, the share of pairs that are no neighbours in
+the table of what is met together.
 """
 
 from __future__ import annotations

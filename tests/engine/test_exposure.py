@@ -158,9 +158,7 @@ def test_only_what_is_fresh_visible_unseen_and_wanted_is_explored(recommender: R
     )
     recommender.catalogue.remove(["gone"])
     exposure = Exposure(share=1.0, fresh_days=7)
-    only = Selection.of_ids(
-        recommender.items, [*map(str, range(ITEMS)), "fresh", "seen", "hidden", "excluded", "old"]
-    )
+    only = Selection.of_ids(recommender.items, [*map(str, range(ITEMS)), "fresh", "seen", "hidden", "excluded", "old"])
     for query in (
         Query(liked("3", "seen"), 3, frozenset(["excluded", "other"]), exposure=exposure),
         Query(liked("3", "seen"), 3, frozenset(["excluded"]), only, exposure),
