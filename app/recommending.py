@@ -29,8 +29,6 @@ STORE_UNREACHABLE = "store_unreachable"
 LATE = "deadline"
 CACHED = "cached"
 NOBODY = UserState(0, None, History())
-LOT = 8
-"""So many lists of a batch are computed before others may have their turn."""
 VERSION_SECONDS, VERSION_STEP = 0.5, 0.01
 
 
@@ -115,15 +113,15 @@ class Recommending:
         return replace(served, body=timed(served.body, time.perf_counter() - started))
 
     async def batch(self, requests: Sequence[UserRequest], deadline: Deadline) -> list[Served]:
-        """Answer several users; the histories are read side by side, and others have their turn between lots."""
+        """Answer several users; the histories are read side by side."""
         for request in requests:
             self._questions.check(request.user_id, request)
             await self._questions.prepare(request)
         states = await asyncio.gather(*(self._read(each.user_id, each, "", deadline) for each in requests))
         served = list[Served]()
-        for start, asked in enumerate(states):
-            if start % LOT == 0:
-                await asyncio.sleep(0)
+        for asked in states:
+            # Others have their turn in between.
+            await asyncio.sleep(0)
             began = time.perf_counter()
             answer = self._answer(asked, deadline)
             served.append(replace(answer, body=timed(answer.body, time.perf_counter() - began)))
