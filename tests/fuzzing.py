@@ -17,6 +17,8 @@ from schemathesis import Case, GenerationMode, Response, SerializationContext
 from schemathesis.checks import response_schema_conformance, status_code_conformance
 
 PROBLEM = "application/problem+json"
+NO_HTTP = "Invalid HTTP request received"
+TOO_LONG = "400 by the HTTP server, for a URL above 64 kB"
 USER = {"user_id": "$request.body#/user_id"}
 ITEM = {"item_id": "$request.body#/item_id"}
 LINKS: dict[tuple[str, str], list[tuple[str, str, dict[str, Any]]]] = {
@@ -107,6 +109,9 @@ class Fuzzing:
     def judge(self, case: Case, response: Response) -> None:
         """Count an answer, and remember what is wrong with it; the first of its kind is enough."""
         operation = case.operation.label
+        if response.text.startswith(NO_HTTP):
+            self.statuses[TOO_LONG] += 1
+            return
         self.statuses[str(response.status_code)] += 1
         self.operations[operation] += 1
         for fault in self._faults(case, response):

@@ -66,7 +66,7 @@ def looked_at(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     return request.param
 
 
-@given(mask=MASKS, asked=st.lists(st.integers(-1, 90), max_size=20))
+@given(mask=MASKS, asked=st.lists(st.just(-1) | st.integers(0, 90), max_size=20))
 def test_it_is_a_set_of_rows(mask: np.ndarray, asked: list[int]) -> None:
     selection, plain = Selection(mask), set(np.flatnonzero(mask).tolist())
     assert len(selection) == len(plain)
@@ -106,7 +106,8 @@ def test_no_list_is_shorter_than_it_could_be(
     exclude = frozenset(map(str, data.draw(st.sets(st.integers(0, ITEMS - 1), max_size=30))))
     diversity = data.draw(st.sampled_from([0.0, 0.6]))
     events = liked(*map(str, history))
-    query = Query(events, n, exclude, only, diversity=diversity, lifts=(Lift(-2.0, only),))
+    lifts = (Lift(-2.0, only),) * data.draw(st.integers(0, 1))
+    query = Query(events, n, exclude, only, diversity=diversity, lifts=lifts)
     found = ids(recommender.recommend([query])[0])
     allowed = {str(row) for row in rows} - exclude - events.seen()
     assert len(found) == len(set(found)) == min(n, len(allowed))
@@ -120,6 +121,15 @@ def test_a_filter_keeps_the_best_of_what_it_leaves(wide: dict[bool, Recommender]
     only = Selection.of_ids(recommender.items, allowed)
     found = ids(recommender.recommend([Query(history, 8, only=only)])[0])
     assert found == [item_id for item_id in everything if item_id in allowed][:8]
+
+
+def test_a_popular_list_goes_on_behind_what_is_excluded(wide: dict[bool, Recommender]) -> None:
+    recommender = wide[False]
+    order = ids(recommender.recommend([Query(History(), ITEMS)])[0])
+    some = set(order[::2])
+    only = Selection.of_ids(recommender.items, some)
+    assert ids(recommender.recommend([Query(History(), 7, frozenset(order[:5]))])[0]) == order[5:12]
+    assert ids(recommender.recommend([Query(History(), 7, frozenset(order[:5]), only)])[0]) == order[6:20:2]
 
 
 def test_several_queries_each_with_a_selection_of_its_own(wide: dict[bool, Recommender], looked_at: int) -> None:
