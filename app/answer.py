@@ -14,6 +14,9 @@ from engine.explanation import Cause
 from engine.items import ItemTable
 from engine.recommendation import Recommendation
 
+STORE_UNREACHABLE, DEADLINE = "store_unreachable", "deadline"
+"""Why an answer is degraded."""
+
 
 class AnswerCause(BaseModel):
     """An item of the history that speaks for a recommended one."""
@@ -101,7 +104,7 @@ class RankAnswer(Answer):
     """Given items in a user's order."""
 
     unknown_items: list[str]
-    """Items that nobody knows; they are not in the list."""
+    """Items that nobody knows, or that are deleted or hidden; they are not in the list."""
 
 
 class BatchAnswer(BaseModel):

@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import Request
 
+from app.middleware import ARRIVED
 from engine.errors import QueryError
 
 HEADER = "X-Deadline-Ms"
@@ -24,10 +25,11 @@ FORGOTTEN = 0.95
 
 
 class Deadline:
-    """A moment after which an answer is of no use; without a limit it never comes."""
+    """A moment after which an answer is of no use; without a limit it never comes. `began` as time.perf_counter."""
 
-    def __init__(self, milliseconds: float | None) -> None:
-        self._ends = None if milliseconds is None else time.perf_counter() + milliseconds / 1000
+    def __init__(self, milliseconds: float | None, began: float | None = None) -> None:
+        began = time.perf_counter() if began is None else began
+        self._ends = None if milliseconds is None else began + milliseconds / 1000
 
     @property
     def seconds(self) -> float | None:
@@ -57,13 +59,13 @@ class StageTime:
 
 def deadline_of(request: Request, default: float | None) -> Deadline:
     """Return the deadline that a request's header sets, or the default one; raises QueryError naming the header."""
-    given = request.headers.get(HEADER)
+    given, arrived = request.headers.get(HEADER), request.scope[ARRIVED]
     if given is None:
-        return Deadline(default)
+        return Deadline(default, arrived)
     try:
         milliseconds = float(given)
     except ValueError:
         milliseconds = 0.0
     if not 0 < milliseconds <= MAX_MILLISECONDS:
         raise QueryError(f"{HEADER}: {given!r:.50} is no number of milliseconds above 0 and up to {MAX_MILLISECONDS}")
-    return Deadline(milliseconds)
+    return Deadline(milliseconds, arrived)

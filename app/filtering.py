@@ -27,15 +27,24 @@ class Filtering:
         self.fields = ItemFields(items)
         self._selections: dict[int, Selection] = {}
 
-    async def prepare(self, *wanted: object) -> None:
-        """Make the columns if any of what is wanted needs them, while other requests are answered."""
-        if any(wanted) and not self.fields.is_built:
+    async def prepare(self, categories: Sequence[str], match: str, text: str | None, boosts: Sequence[str]) -> None:
+        """Look up what is wanted, one rule after the other, so that other requests are answered in between.
+
+        Raises QueryError naming the option that cannot be read.
+        """
+        rules = [*_rules(categories, match, text), *((BOOST, Boost.parse(boost).expression) for boost in boosts)]
+        if rules and not self.fields.is_built:
             await asyncio.to_thread(self.fields.build)
+        for option, rule in rules:
+            self.fields.matches(rule, option)
+            await asyncio.sleep(0)
 
     def selection(self, categories: Sequence[str], match: str, text: str | None) -> Selection | None:
         """Return the items that fit, None if all do; raises QueryError naming the option that cannot be read."""
-        masks = [self.fields.matches(rule, option) for option, rule in _rules(categories, match, text)]
-        return self._selection(masks[0] if len(masks) == 1 else np.logical_and(*masks)) if masks else None
+        rules = [rule for _, rule in _rules(categories, match, text)]
+        if not rules:
+            return None
+        return self._selection(self.fields.matches(rules[0] if len(rules) == 1 else rules[0] & rules[1]))
 
     def lifts(self, boosts: Sequence[str]) -> tuple[Lift, ...]:
         """Return what boosts mean; raises QueryError for one that cannot be read."""

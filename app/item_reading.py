@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 
+from app.answer import STORE_UNREACHABLE
 from app.item_answer import ItemAnswer, ItemPage, ItemSummary, SimilarAnswer, SimilarItem
 from app.item_cursor import BEFORE_ALL, ItemCursor
 from app.item_document import ItemDocument
@@ -15,7 +16,6 @@ from engine.catalogue import CatalogueItem
 from engine.errors import NotFoundError, StoreError, UnsupportedError
 from engine.likeness import COLLABORATIVE, CONTENT, HYBRID, SimilarItems
 
-STORE_UNREACHABLE = "store_unreachable"
 SPACES = (HYBRID, CONTENT, COLLABORATIVE)
 """In the order in which one stands in for another."""
 

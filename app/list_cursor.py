@@ -43,12 +43,12 @@ class ListCursor:
         content = head + struct.pack(f">{len(self.shown)}I", *self.shown)
         return _spelled(content + _signature(key, content))
 
-    def after(self, item_ids: Iterable[str], now: float) -> ListCursor | None:
-        """Return the cursor of the next page, None if it would have to remember too much."""
+    def after(self, item_ids: Iterable[str], now: float, life: int = LIFE_SECONDS) -> ListCursor | None:
+        """Return the cursor of the next page, good for `life` seconds; None if it would have to remember too much."""
         shown = (*self.shown, *map(hash_of, item_ids))
         if len(shown) > MOST_SHOWN:
             return None
-        return ListCursor(shown, int(now) + LIFE_SECONDS, self.digest)
+        return ListCursor(shown, int(now) + life, self.digest)
 
     @classmethod
     def begin(cls, digest: bytes) -> ListCursor:
@@ -65,7 +65,7 @@ class ListCursor:
         if owner != digest:
             raise QueryError("cursor: it belongs to another user or other options; begin without one")
         if expires < now:
-            raise QueryError(f"cursor: it was good for {LIFE_SECONDS // 60} minutes; begin without one")
+            raise QueryError("cursor: its time is over; begin without one")
         rest = content[HEAD.size :]
         return cls(struct.unpack(f">{len(rest) // 4}I", rest), expires, owner)
 

@@ -9,13 +9,12 @@ from itertools import compress
 import numpy as np
 import numpy.typing as npt
 
-from app.answer import AnswerHead, encode_answer, timed
+from app.answer import STORE_UNREACHABLE, AnswerHead, encode_answer, timed
 from app.filtering import Filtering
 from app.item_tail import ItemTail
 from app.item_years import ItemYears
 from app.list_options import ListOptions, TrendingOptions
 from app.metrics import Metrics
-from app.recommending import STORE_UNREACHABLE
 from app.trends import Trend, Trends
 from engine.errors import StoreError
 from engine.items import ItemTable
@@ -91,7 +90,7 @@ class Lists:
 
     async def _wanted(self, options: ListOptions) -> Selection | None:
         """Return which items may be answered, None for all; raises QueryError for a filter that cannot be used."""
-        await self._filtering.prepare(options.categories, options.filter)
+        await self._filtering.prepare(options.categories, options.match, options.filter, ())
         return self._filtering.selection(options.categories, options.match, options.filter)
 
     async def _trending(self, options: TrendingOptions, wanted: Selection | None) -> list[Trend]:

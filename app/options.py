@@ -19,7 +19,7 @@ MAX_BOOSTS = 10
 MAX_FILTER_CHARACTERS = 2_000
 MAX_CURSOR_CHARACTERS = 8_000
 LISTS = {"boost", "include", "categories", "exclude"}
-NOT_OF_THE_LIST = {"n", "cursor", "explain", "include", "min_version"}
+NOT_OF_THE_LIST = {"n", "cursor", "explain", "include", "min_version", "history"}
 
 
 def spell_explain(value: object) -> object:

@@ -21,6 +21,7 @@ from engine.errors import (
     NotFoundError,
     QueryError,
     StoreError,
+    UnreadyError,
     UnsupportedError,
 )
 
@@ -36,6 +37,7 @@ STATUS: dict[type[LiverecError], HTTPStatus] = {
     UnsupportedError: HTTPStatus.CONFLICT,
     FullError: HTTPStatus.INSUFFICIENT_STORAGE,
     StoreError: HTTPStatus.SERVICE_UNAVAILABLE,
+    UnreadyError: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
 

@@ -18,13 +18,16 @@ from engine.selection import Selection
 
 
 class Questions:
-    """Reads what options mean for the bundle in service. `key` signs cursors."""
+    """Reads what options mean for the bundle in service. `key` signs cursors, which are good for `life` seconds."""
 
-    def __init__(self, recommender: Recommender, filtering: Filtering, exposure: Exposure | None, key: bytes) -> None:
+    def __init__(
+        self, recommender: Recommender, filtering: Filtering, exposure: Exposure | None, key: bytes, life: int
+    ) -> None:
         self._recommender = recommender
         self._filtering = filtering
         self._exposure = exposure
         self._key = key
+        self._life = life
         self._hashes = ItemHashes(recommender.items, hash_of)
         self._retrieving = recommender.without_ranker()
 
@@ -32,7 +35,7 @@ class Questions:
         """Make what answering will look up; for the first request that needs it this takes a moment."""
         if options.is_plain:
             return
-        await self._filtering.prepare(options.categories, options.filter, options.boost)
+        await self._filtering.prepare(options.categories, options.match, options.filter, options.boost)
         if options.cursor and not self._hashes.is_built:
             await asyncio.to_thread(self._hashes.build)
 
@@ -75,7 +78,7 @@ class Questions:
         """Return the cursor of the page that follows an answer, None after the last."""
         if len(answer.items) < options.n:
             return None
-        following = self._page(user_id, options).after((item.item_id for item in answer.items), time.time())
+        following = self._page(user_id, options).after((item.item_id for item in answer.items), time.time(), self._life)
         return None if following is None else following.encode(self._key)
 
     def check(self, user_id: str, options: RecommendOptions) -> None:

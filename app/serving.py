@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from app.answer import STORE_UNREACHABLE
 from app.event_writing import EventWriting
 from app.filtering import Filtering
 from app.items import Items
+from app.list_cursor import LIFE_SECONDS
 from app.lists import Lists
 from app.metrics import Metrics
 from app.prediction import PredictedItem, PredictionAnswer, PredictionRequest
 from app.questions import Questions
-from app.recommending import STORE_UNREACHABLE, Recommending
+from app.recommending import Recommending
 from app.settings import Settings
 from app.store import Store
 from app.trends import Trends
@@ -37,7 +39,10 @@ class Serving:
         self.users = UserStore(store)
         self.model_version = bundle.model_version
         self.filtering = Filtering(recommender.items)
-        questions = Questions(recommender, self.filtering, _exposure(self.settings), store.pseudonyms.key("cursor"))
+        # A cached answer has the cursor that it was computed with.
+        life = LIFE_SECONDS + self.settings.cache_seconds
+        key = store.pseudonyms.key("cursor")
+        questions = Questions(recommender, self.filtering, _exposure(self.settings), key, life)
         self.recommending = Recommending(
             recommender, store, self.items.tail, questions, self.metrics, bundle.model_version
         )

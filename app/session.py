@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app.options import RecommendOptions, Steer
-from app.rating import ExternalId
+from app.rating import ExternalId, event_time
 from engine.errors import QueryError
 from engine.events import RATING, Event
 from engine.query import MAX_ITEMS
@@ -16,7 +15,8 @@ from engine.window import HistoryWindow
 
 MAX_EVENTS = 1_000
 MAX_QUERIES = 100
-MAX_MEASURED = 10
+MAX_EXPLAINED = 10
+MAX_WANTED = 5_000
 
 
 class SessionEvent(BaseModel):
@@ -67,13 +67,17 @@ class SessionRequest(RecommendOptions):
     user_id: ExternalId | None = None
     """Put the history after that of this user: what would be answered if these events came."""
 
-    def events(self, window: HistoryWindow) -> list[Event]:
-        """Return the events in their order; raises QueryError for one that cannot be."""
-        now, events = time.time(), list[Event]()
+    @model_validator(mode="after")
+    def _check_owner(self) -> Self:
+        if self.min_version is not None and self.user_id is None:
+            raise ValueError("min_version: it is of a user's history; give user_id too")
+        return self
+
+    def events(self, window: HistoryWindow, latest: float) -> list[Event]:
+        """Return the events in their order; raises QueryError for one that cannot be, or is after `latest`."""
+        events = list[Event]()
         for given in self.history:
-            before = events[-1].timestamp if events else 0.0
-            at = max(now, before) if given.timestamp is None else given.timestamp
-            events.append(given.event(self.user_id or "", window, at))
+            events.append(given.event(self.user_id or "", window, event_time(given.timestamp, latest)))
         return events
 
 
@@ -95,14 +99,16 @@ class BatchRequest(BaseModel):
     )
 
     queries: Annotated[list[UserRequest], Field(min_length=1, max_length=MAX_QUERIES)]
-    """Each with its own options; at most 10 of them with explain=counterfactual."""
+    """Each with its own options; at most 10 of them explained, and 5,000 items in all."""
 
     @model_validator(mode="after")
     def _check_cost(self) -> Self:
-        # Each takes ten times as long as a plain list.
-        measured = sum(query.explain == "counterfactual" for query in self.queries)
-        if measured > MAX_MEASURED:
-            raise ValueError(f"queries: {measured} ask for explain=counterfactual; at most {MAX_MEASURED} may, at once")
+        # To explain takes many times as long as a list, and a list takes the longer the more it has.
+        explained, wanted = sum(each.explain != "none" for each in self.queries), sum(each.n for each in self.queries)
+        if explained > MAX_EXPLAINED:
+            raise ValueError(f"queries: {explained} ask for explanations; at most {MAX_EXPLAINED} may, at once")
+        if wanted > MAX_WANTED:
+            raise ValueError(f"queries: {wanted} items are asked for; at most {MAX_WANTED} may be, at once")
         return self
 
 

@@ -100,6 +100,11 @@ class Store:
         # The empty field says that there is more than the history.
         return UserState(version, None, history, frozenset(item_id.decode() for item_id in seen if item_id))
 
+    async def version(self, user_id: str) -> int:
+        """Return how often a user's history has changed."""
+        with reported():
+            return int(await self.connection.redis.get(Keys.of(user_id, self._settings.partitions).version) or 0)
+
     async def write(self, events: Sequence[Event], timed_here: Container[str] = ()) -> list[Written]:
         """Log events and add them to their histories; returns after they are on disk. One round trip.
 

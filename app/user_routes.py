@@ -64,5 +64,6 @@ async def forget_user(request: Request, serving: Service, user_id: UserId) -> Fo
     that they had answered, to that user alone and only where X-Deadline-Ms leaves no time for another.
     """
     check_encoding(request, "user_id")
+    receipt = await serving.users.forget(user_id)
     serving.recommending.forget(user_id)
-    return await serving.users.forget(user_id)
+    return receipt

@@ -12,6 +12,7 @@ LiverecError
 ├── ConflictError          an event_id came again with another rating, or an item changed under a request
 ├── UnsupportedError       the bundle lacks what a request needs
 ├── FullError              the online store holds as much as it may
+├── UnreadyError           what a request needs is being made and will be there soon
 └── StoreError             the online store is unreachable or refuses to work
 
 Every message names the value that is wrong and what to do about it.
@@ -75,3 +76,7 @@ class FullError(LiverecError):
 
 class StoreError(LiverecError):
     """The online store cannot be reached or refuses to work."""
+
+
+class UnreadyError(LiverecError):
+    """What a request needs is being made and will be there soon."""

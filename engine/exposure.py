@@ -50,12 +50,10 @@ class Exposure:
         if self.weighed < 1:
             raise QueryError(f"weighed is {self.weighed}; it must be 1 or more")
 
-    def boosted(self, scores: Floats, ages: Floats) -> npt.NDArray[np.float32]:
-        """Return scores [K] with what novelty adds; ages [K] in days, infinite where nothing is added."""
-        real = scores[np.isfinite(scores)]
-        step = self.boost * float(real.std()) if len(real) else 0.0
-        boosted: npt.NDArray[np.float32] = (scores + step * 0.5 ** (ages / self.half_life_days)).astype(np.float32)
-        return boosted
+    def lifts(self, ages: Floats) -> npt.NDArray[np.float32]:
+        """Return what novelty adds, in standard deviations; ages in days, infinite where nothing is added."""
+        lifts: npt.NDArray[np.float32] = (self.boost * 0.5 ** (ages / self.half_life_days)).astype(np.float32)
+        return lifts
 
     def explored(self, places: int, random: np.random.Generator) -> list[int]:
         """Return which places, from 0, are to be given away: each on its own with the probability `share`."""

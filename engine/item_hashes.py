@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ class ItemHashes:
         self._items = items
         self._hash_of = hash_of
         self._hashes = np.empty(0, dtype=np.uint32)
+        self._lock = Lock()
 
     @property
     def is_built(self) -> bool:
@@ -27,10 +29,11 @@ class ItemHashes:
         return self._items.rows.end - len(self._hashes) <= LOT
 
     def build(self) -> None:
-        """Compute what is missing; may be called in another thread than the one that finds."""
-        missing = range(len(self._hashes), self._items.rows.end)
-        more = np.fromiter(map(self._hash, missing), dtype=np.uint32, count=len(missing))
-        self._hashes = np.concatenate((self._hashes, more))
+        """Compute what is missing; may be called in other threads than the one that finds."""
+        with self._lock:
+            missing = range(len(self._hashes), self._items.rows.end)
+            more = np.fromiter(map(self._hash, missing), dtype=np.uint32, count=len(missing))
+            self._hashes = np.concatenate((self._hashes, more))
 
     def item_ids(self, hashes: Collection[int]) -> frozenset[str]:
         """Return the ids of all items with one of the hashes."""

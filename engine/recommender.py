@@ -120,11 +120,14 @@ class Recommender:
 
     def popular(self, query: Query) -> Recommendation:
         """Return the most popular items that the query does not exclude: an answer that needs no history."""
-        if not (query.exposure or self._steering().is_wanted(query)):
-            return self._answer(query, [], POPULAR, NONE)
-        candidates = self._popular_candidates(query)
-        picks = self._picks(query, candidates, 0) if self._steering().is_wanted(query) else []
-        return self._answer(query, picks, POPULAR, candidates.indices[0])
+        candidates, picks, is_steered = NONE, list[Pick](), self._steering().is_wanted(query)
+        if query.exposure or is_steered:
+            found = self._popular_candidates(query)
+            candidates = found.indices[0]
+            picks = self._picks(query, found, 0, POOL) if is_steered else []
+        answer = self._answer(query, picks, POPULAR, candidates)
+        # No item of a history speaks for what is popular.
+        return _without_causes(answer) if query.is_explained else answer
 
     def _search(self) -> CandidateSearch:
         return CandidateSearch(self.items, self.window, self.sources)
@@ -162,14 +165,14 @@ class Recommender:
             candidates = search.deepened(candidates, limits, n)
         answers = []
         for row, query in enumerate(queries):
-            picks = self._picks(query, candidates, row)
+            picks = self._picks(query, candidates, row, reranked.indices.shape[1])
             answer = self._answer(query, picks, source, candidates.indices[row], candidates.user_vectors[row])
             answers.append(self._explained(query, answer, reranked.of(row)) if query.is_explained else answer)
         return answers
 
-    def _picks(self, query: Query, candidates: Candidates, row: int) -> list[Pick]:
+    def _picks(self, query: Query, candidates: Candidates, row: int, of: int) -> list[Pick]:
         steering, indices = self._steering(), candidates.indices[row]
-        scores = steering.scores(query, indices, candidates.scores[row])
+        scores = steering.scores(query, indices, candidates.scores[row], of)
         return picks_of(candidates, row, steering.order(query, indices, scores), scores)
 
     def _popular_candidates(self, query: Query) -> Candidates:
@@ -247,3 +250,7 @@ class Recommender:
         causes = explainer.explain(query.history, candidates, indices, counterfactual=query.is_counterfactual)
         pairs = zip(answer.items, causes, strict=True)
         return replace(answer, items=tuple(replace(item, because=because) for item, because in pairs))
+
+
+def _without_causes(answer: Recommendation) -> Recommendation:
+    return replace(answer, items=tuple(replace(item, because=()) for item in answer.items))

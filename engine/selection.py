@@ -20,6 +20,7 @@ class Selection:
 
     def __init__(self, mask: Booleans) -> None:
         self.mask = mask
+        self._count = int(np.count_nonzero(mask))
 
     @classmethod
     def of_ids(cls, items: ItemTable, item_ids: Iterable[str]) -> Selection:
@@ -30,7 +31,7 @@ class Selection:
         return cls(mask)
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return self._count
 
     @cached_property
     def rows(self) -> Indices:

@@ -34,13 +34,17 @@ class Steering:
         """Return whether a query asks for anything beyond the best scores, novelty apart."""
         return bool(query.lifts or query.diversity or len(self._dislikes(query)[0]))
 
-    def scores(self, query: Query, indices: Indices, scores: Floats) -> Floats:
-        """Return the scores [K] of the candidates [K] as the query wants them; -inf where there is no candidate."""
+    def scores(self, query: Query, indices: Indices, scores: Floats, of: int) -> Floats:
+        """Return the scores [K] of the candidates [K] as the query wants them; -inf where there is no candidate.
+
+        The first `of` candidates tell the standard deviation that all is measured in: the others are there for the sake
+        of a longer list, and must not change the beginning of it.
+        """
         real = indices >= 0
         scores = np.where(real, scores, -np.inf).astype(np.float32)
-        step = float(scores[real].std()) if real.any() else 0.0
+        step = float(scores[:of][real[:of]].std()) if real[:of].any() else 0.0
         if query.exposure is not None and query.exposure.boost:
-            scores = query.exposure.boosted(scores, self._items.ages(indices, self._clock()))
+            scores += np.float32(step) * query.exposure.lifts(self._items.ages(indices, self._clock()))
         for lift in query.lifts:
             scores += np.float32(step * lift.weight) * lift.selection.contains(indices)
         disliked, strength = self._dislikes(query)

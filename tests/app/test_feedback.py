@@ -173,7 +173,9 @@ def test_who_listens_hears_of_each_new_event_once(opened: Bundle, store_url: str
     async def run() -> None:
         store = await Store.connect(store_url, Settings())
         try:
-            writing = EventWriting(store, opened.recommender(), Metrics())
+            recommender = opened.recommender()
+            recommender.weigh({"view": 1.0})
+            writing = EventWriting(store, recommender, Metrics())
             writing.on_written = listen
             drafts = [Feedback(user_id=user_id, item_id="item 1", kind="view", event_id=each) for each in "ab"]
             assert [event.event_id for event in (await writing.write(drafts)).events] == ["a", "b"]

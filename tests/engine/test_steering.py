@@ -49,20 +49,20 @@ def likeness(recommender: Recommender, one: int) -> np.ndarray:
 @pytest.mark.parametrize("weight", [2.0, -0.5, 0.0, 10.0])
 def test_a_boost_adds_standard_deviations(steering: Steering, recommender: Recommender, weight: float) -> None:
     query = Query(liked("8"), 5, lifts=(Lift(weight, some(recommender, "1", "3", "11")),))
-    added = steering.scores(query, ROWS, SCORES) - SCORES
+    added = steering.scores(query, ROWS, SCORES, len(ROWS)) - SCORES
     np.testing.assert_allclose(added, [0, weight * SCORES.std(), 0, weight * SCORES.std(), 0], rtol=1e-5, atol=1e-6)
 
 
 def test_boosts_add_up(steering: Steering, recommender: Recommender) -> None:
     lifts = (Lift(1.0, some(recommender, "0", "1")), Lift(-3.0, some(recommender, "1")), Lift(2.0, some(recommender)))
-    added = steering.scores(Query(liked("8"), 5, lifts=lifts), ROWS, SCORES) - SCORES
+    added = steering.scores(Query(liked("8"), 5, lifts=lifts), ROWS, SCORES, len(ROWS)) - SCORES
     np.testing.assert_allclose(added / SCORES.std(), [1, -2, 0, 0, 0], rtol=1e-5, atol=1e-6)
 
 
 def test_where_there_is_no_candidate_there_is_no_score(steering: Steering, recommender: Recommender) -> None:
     rows = np.array([0, -1, 2, -1, 4])
     query = Query(disliked("3"), 5, lifts=(Lift(1.0, some(recommender, "0", "4")),))
-    scores = steering.scores(query, rows, SCORES)
+    scores = steering.scores(query, rows, SCORES, len(rows))
     assert np.isneginf(scores[[1, 3]]).all()
     assert np.isfinite(scores[[0, 2, 4]]).all()
     assert set(steering.order(query, rows, scores).tolist()) == {0, 2, 4}
@@ -94,21 +94,21 @@ def test_what_is_like_a_disliked_item_loses(
     steering: Steering, recommender: Recommender, kind: str, strength: float
 ) -> None:
     query = Query(disliked("5", kind=kind), 5)
-    lost = SCORES - steering.scores(query, ROWS, SCORES)
+    lost = SCORES - steering.scores(query, ROWS, SCORES, len(ROWS))
     expected = DISLIKE * SCORES.std() * strength * likeness(recommender, 5)[:5].clip(min=0)
     np.testing.assert_allclose(lost, expected, rtol=1e-4, atol=1e-6)
     assert lost.max() > 0
 
 
 def test_of_several_disliked_items_the_most_alike_counts(steering: Steering, recommender: Recommender) -> None:
-    lost = SCORES - steering.scores(Query(disliked("7", "9", "7"), 5), ROWS, SCORES)
+    lost = SCORES - steering.scores(Query(disliked("7", "9", "7"), 5), ROWS, SCORES, len(ROWS))
     most = np.maximum(likeness(recommender, 7), likeness(recommender, 9))[:5].clip(min=0)
     np.testing.assert_allclose(lost, DISLIKE * SCORES.std() * most, rtol=1e-4, atol=1e-6)
 
 
 def test_dislikes_of_unknown_items_change_nothing(steering: Steering) -> None:
     query = Query(disliked("nobody"), 5)
-    np.testing.assert_array_equal(steering.scores(query, ROWS, SCORES), SCORES)
+    np.testing.assert_array_equal(steering.scores(query, ROWS, SCORES, len(ROWS)), SCORES)
     assert not steering.is_wanted(query)
 
 
