@@ -31,6 +31,12 @@ class Questions:
         self._hashes = ItemHashes(recommender.items, hash_of)
         self._retrieving = recommender.without_ranker()
 
+    def is_ready(self, options: RecommendOptions) -> bool:
+        """Return whether all is made that answering will look up."""
+        needs_fields = options.categories or options.filter or options.boost
+        has_fields = self._filtering.fields.is_built or not needs_fields
+        return has_fields and (self._hashes.is_built or not options.cursor)
+
     async def prepare(self, options: RecommendOptions) -> None:
         """Make what answering will look up; for the first request that needs it this takes a moment."""
         if options.is_plain:

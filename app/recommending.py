@@ -139,7 +139,7 @@ class Recommending:
 
     async def _prepare(self, options: RecommendOptions, deadline: Deadline) -> None:
         try:
-            async with asyncio.timeout(deadline.seconds):
+            async with asyncio.timeout(None if self._questions.is_ready(options) else deadline.seconds):
                 await self._questions.prepare(options)
         except TimeoutError as error:
             # It is made nevertheless, and without it the answer would have items that nobody wants.

@@ -65,7 +65,7 @@ class Staging:
             stage = self._times[_shape(asked.options, query, is_hurried=is_hurried)]
             if stage.fits(deadline.seconds):
                 answer = self._computed(asked, query, stage, is_hurried=is_hurried)
-                if not (asked.degraded or is_hurried or deadline.seconds is None):
+                if not (asked.degraded or is_hurried):
                     self._remember(asked, answer)
                 return Staged(answer, version, asked.degraded or (DEADLINE if is_hurried else None))
         return self._last_or_popular(asked, query, version)

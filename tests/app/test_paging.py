@@ -156,7 +156,7 @@ def test_an_old_cursor_is_refused(steered, store_url: str) -> None:
     following = page(steered, user_id, good.encode(secret), n=3)
     assert ids(following) == ids(page(steered, user_id, shown["cursor"], n=3))
     old = ListCursor(good.shown, int(time.time()) - 1, good.digest)
-    refused(steered, user_id, old.encode(secret), "60 minutes", "begin without one", n=3)
+    refused(steered, user_id, old.encode(secret), "its time is over", "begin without one", n=3)
     newer = bytearray(base64.urlsafe_b64decode(good.encode(secret) + "=="))
     newer[0] = 2
     assert HEAD.unpack_from(newer)[0] == 2
