@@ -23,6 +23,7 @@ ENDINGS = (
 ItemId = Annotated[ExternalId, Path(description=ENDINGS, examples=["new-1"])]
 Responses = dict[int | str, dict[str, Any]]
 MALFORMED: Responses = {422: {"description": "A value is malformed or out of bounds; nothing was written", **PROBLEM}}
+BUSY: Responses = {429: {"description": "This worker has as many requests as it may; try again", **PROBLEM}}
 UNKNOWN: Responses = {404: {"description": "Nobody knows the item", **PROBLEM}}
 WRITES: Responses = {
     409: {"description": "The bundle has no content network, or others changed the item all the time", **PROBLEM},
@@ -76,7 +77,7 @@ async def add_items(request: Request, serving: Service) -> Response:
 
 
 @item_router.head("/items", include_in_schema=False)
-@item_router.get("/items", responses={**MALFORMED, **UNKNOWN})
+@item_router.get("/items", responses={**MALFORMED, **UNKNOWN, **BUSY})
 async def list_items(
     serving: Service,
     n: Annotated[int, Query(ge=1, le=MAX_ITEMS, description="How many items")] = 100,
@@ -93,7 +94,7 @@ async def list_items(
 
 
 @item_router.head("/items/{item_id:path}/similar", include_in_schema=False)
-@item_router.get("/items/{item_id:path}/similar", responses={**MALFORMED, **UNKNOWN})
+@item_router.get("/items/{item_id:path}/similar", responses={**MALFORMED, **UNKNOWN, **BUSY})
 async def similar_items(
     request: Request,
     serving: Service,
@@ -134,7 +135,7 @@ async def put_audio(request: Request, serving: Service, item_id: ItemId) -> Resp
 
 
 @item_router.head("/items/{item_id:path}", include_in_schema=False)
-@item_router.get("/items/{item_id:path}", responses={**MALFORMED, **UNKNOWN})
+@item_router.get("/items/{item_id:path}", responses={**MALFORMED, **UNKNOWN, **BUSY})
 async def get_item(request: Request, serving: Service, item_id: ItemId) -> ItemAnswer:
     """One item with all that is known of it, hidden or not."""
     check_encoding(request, "item_id")

@@ -10,6 +10,7 @@ from starlette.background import BackgroundTasks
 
 from app.answer import Answer, BatchAnswer, RankAnswer, timed, with_member
 from app.deadline import DEADLINE_PARAMETER, Deadline, deadline_of
+from app.item_routes import BUSY
 from app.options import RecommendOptions, query_parameters, read_options
 from app.prediction import PredictionAnswer, PredictionRequest
 from app.rating import ExternalId
@@ -22,10 +23,16 @@ from app.timed_route import TimedRoute
 UserId = Annotated[ExternalId, Path(description="Any id; slashes and Unicode are fine", examples=["42"])]
 Responses = dict[int | str, dict[str, Any]]
 WRONG: Responses = {422: {"description": "A value is malformed or out of bounds; `detail` names it", **PROBLEM}}
-BUSY: Responses = {429: {"description": "This worker has as many requests as it may; try again", **PROBLEM}}
+LARGE: Responses = {413: {"description": "The body is too large", **PROBLEM}}
 VERSION: Responses = {
-    409: {"description": "The history has not changed so often as min_version says", **PROBLEM},
-    503: {"description": "min_version was asked for, and the store cannot be read", **PROBLEM},
+    409: {
+        "description": "The history has not changed so often as min_version says, or the bundle cannot do it",
+        **PROBLEM,
+    },
+    503: {
+        "description": "min_version was asked for, and the store cannot be read; or what filters look up is being made",
+        **PROBLEM,
+    },
 }
 HURRIED = {"parameters": [DEADLINE_PARAMETER]}
 recommend_router = APIRouter(tags=["recommend"], route_class=TimedRoute)
@@ -49,7 +56,10 @@ async def recommend(request: Request, serving: Service, user_id: UserId) -> Resp
 
 
 @recommend_router.post(
-    "/recommend/batch", response_model=BatchAnswer, responses={**WRONG, **BUSY, **VERSION}, openapi_extra=HURRIED
+    "/recommend/batch",
+    response_model=BatchAnswer,
+    responses={**WRONG, **BUSY, **LARGE, **VERSION},
+    openapi_extra=HURRIED,
 )
 async def recommend_batch(request: Request, serving: Service, batch: BatchRequest) -> Response:
     """Lists for up to 100 users, each with options of its own, in the order of the question."""
@@ -62,7 +72,7 @@ async def recommend_batch(request: Request, serving: Service, batch: BatchReques
 
 
 @recommend_router.post(
-    "/session/recommend", response_model=Answer, responses={**WRONG, **BUSY, **VERSION}, openapi_extra=HURRIED
+    "/session/recommend", response_model=Answer, responses={**WRONG, **BUSY, **LARGE, **VERSION}, openapi_extra=HURRIED
 )
 async def recommend_session(request: Request, serving: Service, session: SessionRequest) -> Response:
     """The best items for a history that comes along, of which nothing is written.
@@ -73,7 +83,9 @@ async def recommend_session(request: Request, serving: Service, session: Session
     return Response(body, media_type=JSON, headers={"Cache-Control": "no-store"})
 
 
-@recommend_router.post("/rank", response_model=RankAnswer, responses={**WRONG, **BUSY}, openapi_extra=HURRIED)
+@recommend_router.post(
+    "/rank", response_model=RankAnswer, responses={**WRONG, **BUSY, **LARGE, **VERSION}, openapi_extra=HURRIED
+)
 async def rank(request: Request, serving: Service, ranking: RankRequest) -> Response:
     """Given items in the order in which they suit a user, best first; seen ones are ranked too."""
     body, unknown = await serving.recommending.rank(ranking, _deadline(request, serving))
@@ -87,6 +99,7 @@ async def rank(request: Request, serving: Service, ranking: RankRequest) -> Resp
         409: {"description": "The bundle was trained on data without ratings", **PROBLEM},
         **WRONG,
         **BUSY,
+        **LARGE,
     },
 )
 async def predict(serving: Service, question: PredictionRequest) -> PredictionAnswer:
