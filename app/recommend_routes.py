@@ -34,6 +34,7 @@ VERSION: Responses = {
         **PROBLEM,
     },
 }
+PROBLEMS: Responses = {**WRONG, **BUSY, **LARGE, **VERSION}
 HURRIED = {"parameters": [DEADLINE_PARAMETER]}
 recommend_router = APIRouter(tags=["recommend"], route_class=TimedRoute)
 
@@ -58,7 +59,7 @@ async def recommend(request: Request, serving: Service, user_id: UserId) -> Resp
 @recommend_router.post(
     "/recommend/batch",
     response_model=BatchAnswer,
-    responses={**WRONG, **BUSY, **LARGE, **VERSION},
+    responses=PROBLEMS,
     openapi_extra=HURRIED,
 )
 async def recommend_batch(request: Request, serving: Service, batch: BatchRequest) -> Response:
@@ -71,9 +72,7 @@ async def recommend_batch(request: Request, serving: Service, batch: BatchReques
     return Response(body, media_type=JSON, background=_kept(serving, list(zip(users, served, strict=True))))
 
 
-@recommend_router.post(
-    "/session/recommend", response_model=Answer, responses={**WRONG, **BUSY, **LARGE, **VERSION}, openapi_extra=HURRIED
-)
+@recommend_router.post("/session/recommend", response_model=Answer, responses=PROBLEMS, openapi_extra=HURRIED)
 async def recommend_session(request: Request, serving: Service, session: SessionRequest) -> Response:
     """The best items for a history that comes along, of which nothing is written.
 
@@ -83,9 +82,7 @@ async def recommend_session(request: Request, serving: Service, session: Session
     return Response(body, media_type=JSON, headers={"Cache-Control": "no-store"})
 
 
-@recommend_router.post(
-    "/rank", response_model=RankAnswer, responses={**WRONG, **BUSY, **LARGE, **VERSION}, openapi_extra=HURRIED
-)
+@recommend_router.post("/rank", response_model=RankAnswer, responses=PROBLEMS, openapi_extra=HURRIED)
 async def rank(request: Request, serving: Service, ranking: RankRequest) -> Response:
     """Given items in the order in which they suit a user, best first; seen ones are ranked too."""
     body, unknown = await serving.recommending.rank(ranking, _deadline(request, serving))
