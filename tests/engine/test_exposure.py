@@ -210,3 +210,34 @@ def test_a_new_item_gains_by_its_age_in_standard_deviations(recommender: Recomme
 def test_what_cannot_be_is_named(wrong: dict[str, float]) -> None:
     with pytest.raises(QueryError, match=f"{next(iter(wrong))} is"):
         Exposure(**wrong)
+
+
+@pytest.mark.parametrize("counterfactual", [False, True])
+def test_what_chance_chose_has_no_cause(recommender: Recommender, counterfactual: bool) -> None:
+    add_fresh(recommender)
+    exposure = Exposure(share=1.0, is_wide=True)
+    query = Query(liked("3", "5"), 5, exposure=exposure, is_explained=True, is_counterfactual=counterfactual)
+    chosen = [item for answer in recommender.recommend([query] * 5) for item in answer.items]
+    drawn = [item for item in chosen if item.propensity is not None]
+    # Most of them are candidates of the network, for which the history would speak.
+    assert {item.item_id for item in drawn} & set(map(str, range(ITEMS)))
+    assert {item.because for item in drawn} == {()}
+    assert any(item.because for item in recommender.recommend([Query(liked("3"), 5, is_explained=True)])[0].items)
+
+
+@pytest.mark.parametrize("depth", [3, ITEMS + 5])
+@pytest.mark.parametrize("history", [liked("3"), History()])
+def test_wide_exploration_draws_fresh_items_and_candidates(depth: int, history: History) -> None:
+    recommender = live_world.live_recommender(depth=depth)
+    recommender.clock, recommender.random = lambda: NOW, np.random.default_rng(0)
+    add_fresh(recommender)
+    recommender.catalogue.put([live("old", None, added_at=NOW - 99 * DAY)])
+    regular = set(ids(recommender.recommend([Query(history, 2)])[0]))
+    fresh = {"new50", "new51", "new52", "new53", "bare"} - regular
+    for is_wide in (True, False):
+        query = Query(history, 2, exposure=Exposure(share=1.0, is_wide=is_wide))
+        answers = recommender.recommend([query] * 600)
+        drawn = {item.item_id for answer in answers for _, item in explored(answer.items)}
+        assert fresh <= drawn
+        assert bool(drawn & set(map(str, range(ITEMS)))) is is_wide
+        assert not drawn & regular

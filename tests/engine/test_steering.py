@@ -152,3 +152,29 @@ def test_without_vectors_nothing_is_alike() -> None:
     window = HistoryWindow(event_weights=DEFAULT_WEIGHTS)
     bare = Recommender(items, window, [PopularitySource("popularity", items, 6)])
     assert ids(bare.recommend([Query(disliked("0"), 3)])[0]) == ["1", "2", "3"]
+
+
+LONG = 500
+
+
+@pytest.mark.parametrize("weight", [0.7, 3.0, -2.0])
+def test_a_batch_mate_with_a_long_list_changes_no_boosted_one(weight: float) -> None:
+    recommender = live_world.live_recommender(depth=20)
+    recommender.catalogue.put([live_world.live(f"new{seed}", seed) for seed in range(150)])
+    every_third = [f"new{seed}" for seed in range(0, 150, 3)]
+    lifts = (Lift(weight, some(recommender, *every_third)),)
+    short, long = Query(liked("3"), 10, lifts=lifts), Query(liked("5"), LONG, lifts=lifts)
+    [alone] = recommender.recommend([short])
+    assert recommender.recommend([short, long])[0] == alone
+    assert recommender.recommend([long, short])[1] == alone
+
+
+def test_nothing_speaks_for_popular_items_that_are_to_be_explained(recommender: Recommender) -> None:
+    lifts = (Lift(1.0, some(recommender, "9")),)
+    for history in (History(), disliked("11"), liked("nobody's")):
+        for query in (Query(history, 4, is_explained=True), Query(history, 4, lifts=lifts, is_explained=True)):
+            [answer] = recommender.recommend([query])
+            assert answer.source == "popular"
+            assert [item.because for item in answer.items] == [()] * 4
+    assert recommender.popular(Query(liked("3"), 4, is_explained=True)).items[0].because == ()
+    assert recommender.popular(Query(liked("3"), 4)).items[0].because is None
