@@ -74,8 +74,8 @@ class RecommendOptions(Steer):
 
     @property
     def is_plain(self) -> bool:
-        """Whether nothing but n was asked for."""
-        return self.model_fields_set <= {"n", "user_id"}
+        """Whether nothing was asked for that changes the list, but for n."""
+        return self.model_fields_set <= {"n", "user_id", "min_version"}
 
     def exposure(self, default: Exposure | None) -> Exposure | None:
         """Return what new items and chance get, which the settings say by default."""

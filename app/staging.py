@@ -6,6 +6,8 @@ import time
 from collections import defaultdict
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from app.answer import DEADLINE
 from app.deadline import Deadline, StageTime
 from app.last_answers import LastAnswers
@@ -93,7 +95,8 @@ class Staging:
         index = self._recommender.items.vocabulary.index_of(item.item_id)
         is_seen = not query.shows_seen and item.item_id in query.history.seen()
         is_here = index >= 0 and index not in self._recommender.items.rows.forbidden
-        return is_here and not is_seen and item.item_id not in query.exclude
+        is_wanted = query.only is None or bool(query.only.contains(np.array([index]))[0])
+        return is_here and is_wanted and not is_seen and item.item_id not in query.exclude
 
 
 def _shape(options: RecommendOptions, query: Query, *, is_hurried: bool) -> tuple[object, ...]:

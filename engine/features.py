@@ -31,6 +31,19 @@ class Candidates:
     further: Mapping[str, Floats] = field(default_factory=dict)
     proposed: Mapping[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
 
+    def cut(self, count: int) -> Candidates:
+        """Return the first `count` candidates of each history, without copying any."""
+        if self.indices.shape[1] <= count:
+            return self
+        return Candidates(
+            self.rows,
+            self.user_vectors,
+            self.indices[:, :count],
+            self.scores[:, :count],
+            {name: each[:, :count] for name, each in self.further.items()},
+            {name: each[:, :count] for name, each in self.proposed.items()},
+        )
+
     def of(self, row: int) -> Candidates:
         """Return the candidates of one history, as a batch of one."""
         one = np.array([row])

@@ -159,14 +159,16 @@ class Recommender:
         candidates = search.candidates(columns, limits, depth)
         if self._ranker is not None:
             candidates, source = rerank(self._ranker, candidates), RERANK
-        n = max(query.n for query in queries)
-        reranked, is_deep = candidates, n > max(self.sources[0].depth, depth)
-        if is_deep:
+        n, enough = max(query.n for query in queries), max(self.sources[0].depth, depth)
+        reranked, width = candidates, candidates.indices.shape[1]
+        if n > enough:
             candidates = search.deepened(candidates, limits, n)
         answers = []
         for row, query in enumerate(queries):
-            picks = self._picks(query, candidates, row, reranked.indices.shape[1])
-            answer = self._answer(query, picks, source, candidates.indices[row], candidates.user_vectors[row])
+            # What a batch mate wants must not change an answer.
+            own = candidates.cut(width + query.n if query.n > enough else width)
+            picks = self._picks(query, own, row, width)
+            answer = self._answer(query, picks, source, own.indices[row], own.user_vectors[row])
             answers.append(self._explained(query, answer, reranked.of(row)) if query.is_explained else answer)
         return answers
 

@@ -178,3 +178,16 @@ def test_nothing_speaks_for_popular_items_that_are_to_be_explained(recommender: 
             assert [item.because for item in answer.items] == [()] * 4
     assert recommender.popular(Query(liked("3"), 4, is_explained=True)).items[0].because == ()
     assert recommender.popular(Query(liked("3"), 4)).items[0].because is None
+
+
+@pytest.mark.parametrize("weight", [10.0, -10.0, 100.0])
+@pytest.mark.parametrize("diversity", [0.0, 0.5])
+def test_a_batch_mate_changes_nothing(weight: float, diversity: float) -> None:
+    recommender = live_world.live_recommender(depth=6)
+    recommender.catalogue.put([live_world.live(f"new{seed}", 100 + seed) for seed in range(60)])
+    lifts = (Lift(weight, some(recommender, *(f"new{seed}" for seed in range(0, 60, 3)))),)
+    short = Query(liked("3"), 6, lifts=lifts, diversity=diversity)
+    middle = Query(liked("4"), 20, lifts=lifts, diversity=diversity)
+    long = Query(liked("5"), 70, lifts=lifts, diversity=diversity)
+    alone = [recommender.recommend([query])[0] for query in (short, middle, long)]
+    assert recommender.recommend([short, middle, long]) == alone
