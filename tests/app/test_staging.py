@@ -241,3 +241,20 @@ def test_a_user_is_forgotten_and_no_other() -> None:
     answers.forget("alice")
     assert answers.get("alice", "10") is answers.get("alice", "5") is None
     assert answers.get("alice b", "10") is not None
+
+
+def test_a_last_answer_keeps_to_the_filter(stages: Stages, recommender: Recommender) -> None:
+    wish = {"filter": "number < 6", "n": 3}
+    first = ids(stages.whole(**wish))[0]
+    recommender.catalogue.put([live(first, None, metadata={"number": 6})])
+    again = stages.late(**wish)
+    assert told(again) == ("cached", "deadline")
+    assert first not in ids(again)
+    assert len(ids(again)) == 3
+
+
+def test_a_version_is_no_other_list(stages: Stages) -> None:
+    last = stages.whole(version=7)
+    again = stages.late(version=7, min_version=7)
+    assert (told(again), ids(again)) == (("cached", "deadline"), ids(last))
+    assert RecommendOptions(min_version=3).key() == RecommendOptions().key()
