@@ -102,5 +102,12 @@ class Undo:
 class UndoReceipt(Receipt):
     """What became of the undoing."""
 
+    model_config = ConfigDict(
+        use_attribute_docstrings=True,
+        json_schema_extra={
+            "examples": [{"accepted": 1, "duplicates": 0, "versions": {"42": 185}, "unknown_items": [], "removed": 1}]
+        },
+    )
+
     removed: int
     """1 if an opinion was taken back, 0 if there was none that is older; for a repeated one what was answered first."""

@@ -67,7 +67,12 @@ class ItemReceipt(BaseModel):
 class ItemDeletion(BaseModel):
     """The item is gone from this worker's answers, and after a moment from all."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        use_attribute_docstrings=True,
+        json_schema_extra={
+            "examples": [{"item_id": "new-1", "version": 1795400960458, "model_version": "1f0a9c3b7d2e"}]
+        },
+    )
 
     item_id: str
     version: int
@@ -78,7 +83,22 @@ class ItemDeletion(BaseModel):
 class ItemSummary(BaseModel):
     """An item, as lists have it."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        use_attribute_docstrings=True,
+        json_schema_extra={
+            "examples": [
+                {
+                    "item_id": "50",
+                    "metadata": {"title": "Star Wars", "year": 1977},
+                    "is_hidden": False,
+                    "added_at": None,
+                    "is_live": False,
+                    "ranked_by": "trained",
+                    "version": None,
+                }
+            ]
+        },
+    )
 
     item_id: str
     metadata: dict[str, Any]

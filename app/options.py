@@ -37,7 +37,10 @@ class Steer(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
-    boost: Annotated[list[Annotated[str, Field(max_length=MAX_FILTER_CHARACTERS)]], Field(max_length=MAX_BOOSTS)] = []
+    boost: Annotated[
+        list[Annotated[str, Field(max_length=MAX_FILTER_CHARACTERS)]],
+        Field(max_length=MAX_BOOSTS, examples=[["0.5 if year >= 1990"]]),
+    ] = []
     """Rules such as `0.5 if year >= 1990`; the number is in standard deviations of the candidates' scores."""
     diversity: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.0
     """How much the items of the list shall differ from each other, at a price in their scores."""
@@ -63,7 +66,9 @@ class RecommendOptions(Steer):
     """Items that are not wanted."""
     exclude_seen: bool = True
     """Whether items of the history are left out."""
-    filter: Annotated[str, Field(max_length=MAX_FILTER_CHARACTERS)] | None = None
+    filter: Annotated[str, Field(max_length=MAX_FILTER_CHARACTERS)] | None = Field(
+        default=None, examples=['year >= 1990 and not categories = "Horror"']
+    )
     """Only items whose metadata fit, such as `year >= 1990 and not categories = "Horror"`."""
     model: Name | None = None
     """The one source to ask, or "popular"; all stages if not given."""

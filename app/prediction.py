@@ -42,7 +42,20 @@ class PredictedItem(BaseModel):
 class PredictionAnswer(BaseModel):
     """Predicted ratings, in the order of the question."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        use_attribute_docstrings=True,
+        json_schema_extra={
+            "examples": [
+                {
+                    "user_id": "42",
+                    "model_version": "1f0a9c3b7d2e",
+                    "history_version": 184,
+                    "degraded": None,
+                    "items": [{"item_id": "50", "predicted_rating": 4.4, "known": True}],
+                }
+            ]
+        },
+    )
 
     user_id: str
     model_version: str

@@ -92,7 +92,12 @@ def parse_ratings(body: bytes) -> list[Rating]:
 class Receipt(BaseModel):
     """What became of the events: all of them are on disk."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        use_attribute_docstrings=True,
+        json_schema_extra={
+            "examples": [{"accepted": 1, "duplicates": 0, "versions": {"42": 184}, "unknown_items": []}]
+        },
+    )
 
     accepted: int
     """Events that are new."""

@@ -42,7 +42,22 @@ class HistoryEvent(BaseModel):
 class HistoryPage(BaseModel):
     """Some of a user's events, newest first."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        use_attribute_docstrings=True,
+        json_schema_extra={
+            "examples": [
+                {
+                    "user_id": "42",
+                    "history_version": 184,
+                    "events": [
+                        {"item_id": "50", "kind": "rating", "rating": 5.0, "timestamp": 1795400000.0, "event_id": "e-1"}
+                    ],
+                    "cursor": None,
+                    "degraded": None,
+                }
+            ]
+        },
+    )
 
     user_id: str
     history_version: int
@@ -88,7 +103,23 @@ class Exposure(BaseModel):
 class UserExport(BaseModel):
     """Everything that the store holds of a user, but answers that it could compute again."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        use_attribute_docstrings=True,
+        json_schema_extra={
+            "examples": [
+                {
+                    "user_id": "42",
+                    "history_version": 184,
+                    "events": [
+                        {"item_id": "50", "kind": "rating", "rating": 5.0, "timestamp": 1795400000.0, "event_id": "e-1"}
+                    ],
+                    "seen_items": ["50"],
+                    "log": [],
+                    "exposures": [],
+                }
+            ]
+        },
+    )
 
     user_id: str
     history_version: int
@@ -104,7 +135,24 @@ class UserExport(BaseModel):
 class Forgetting(BaseModel):
     """What was removed of a user, now; repeating removes what has come since."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        use_attribute_docstrings=True,
+        json_schema_extra={
+            "examples": [
+                {
+                    "user_id": "42",
+                    "events": 184,
+                    "seen_items": 184,
+                    "log_entries": 1,
+                    "event_ids": 1,
+                    "cached_answers": 2,
+                    "exposures": 0,
+                    "history_version": 184,
+                    "out_of_reach": {"bundle": "train without"},
+                }
+            ]
+        },
+    )
 
     user_id: str
     events: int
