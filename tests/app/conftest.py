@@ -117,9 +117,19 @@ def steered_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def steered(start: Start, steered_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Service:
+def steered_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A store to which nobody adds items: the tests with that bundle know all that can be answered."""
+    with EmbeddedStore(tmp_path_factory.mktemp("k")) as store:
+        yield store.url
+
+
+@pytest.fixture(scope="session")
+def steered(
+    start: Start, steered_bundle: Path, steered_store: str, tmp_path_factory: pytest.TempPathFactory
+) -> Service:
     """Two workers with that bundle."""
-    return start(workers=2, bundle=steered_bundle, LIVEREC_VAR=str(tmp_path_factory.mktemp("w")))
+    var = str(tmp_path_factory.mktemp("w"))
+    return start(workers=2, redis_url=steered_store, bundle=steered_bundle, LIVEREC_VAR=var)
 
 
 @pytest.fixture(scope="session")

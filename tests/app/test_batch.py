@@ -14,15 +14,16 @@ PATH = "/recommend/batch"
 
 
 @pytest.fixture(scope="module")
-def alone(start, steered_bundle: Path, tmp_path_factory: pytest.TempPathFactory):
+def alone(start, steered_bundle: Path, steered_store: str, tmp_path_factory: pytest.TempPathFactory):
     """One worker with the settings that it has by default, no answer of which is cached."""
-    return start(bundle=steered_bundle, LIVEREC_CACHE_SECONDS="0", LIVEREC_VAR=str(tmp_path_factory.mktemp("b")))
+    more = {"LIVEREC_CACHE_SECONDS": "0", "LIVEREC_VAR": str(tmp_path_factory.mktemp("b"))}
+    return start(redis_url=steered_store, bundle=steered_bundle, **more)
 
 
 @pytest.fixture(scope="module")
 def readers(alone) -> list[str]:
     """Users who each met ten items of the ring thirty times."""
-    users = [f"reader {number}" for number in range(USERS)]
+    users = [f"reader of a batch {number}" for number in range(USERS)]
     events = [
         {"user_id": user_id, "item_id": f"item {(number + step % KNOWN) % COUNT}", "rating": 1 + (number + step) % 5}
         for number, user_id in enumerate(users)
