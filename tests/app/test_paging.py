@@ -141,9 +141,9 @@ def test_the_last_page_has_no_cursor(steered) -> None:
     assert page(steered, user_id, n=16, categories="small")["cursor"] is None
 
 
-def test_an_old_cursor_is_refused(steered, store_url: str) -> None:
+def test_an_old_cursor_is_refused(steered, steered_store: str) -> None:
     async def key() -> bytes:
-        connection = await StoreConnection.connect(store_url, Settings())
+        connection = await StoreConnection.connect(steered_store, Settings())
         try:
             return (await Pseudonyms.of(connection)).key("cursor")
         finally:
