@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import math
 from dataclasses import dataclass
 
+from app.cursor_text import foreign, spelled, unspelled
 from app.event_encoding import ARRIVAL_DIGITS
-from engine.errors import QueryError
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +25,15 @@ class HistoryCursor:
     def encode(self) -> str:
         """Return the cursor as a client gets it."""
         content = json.dumps([self.timestamp, self.arrival], separators=(",", ":"))
-        return base64.urlsafe_b64encode(content.encode()).decode().rstrip("=")
+        return spelled(content.encode())
 
     @classmethod
     def decode(cls, text: str) -> HistoryCursor:
         """Read what `encode` gave; raises QueryError for anything else."""
         try:
-            match json.loads(base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)):
+            match json.loads(unspelled(text)):
                 case [float(timestamp), int(arrival)] if math.isfinite(timestamp) and not isinstance(arrival, bool):
                     return cls(timestamp, arrival)
-        except (binascii.Error, ValueError, RecursionError):
+        except (ValueError, RecursionError):
             pass
-        raise QueryError(f"cursor: {text!r:.100} is none that this service gave; begin without one")
+        raise foreign(text)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 from dataclasses import dataclass
 
-from engine.errors import QueryError
+from app.cursor_text import foreign, spelled, unspelled
 
 Place = tuple[float, str]
 """added_at and item_id: the same in every worker, and no change of an item moves it."""
@@ -24,17 +22,17 @@ class ItemCursor:
     def encode(self) -> str:
         """Return the cursor as a client gets it."""
         content = [self.index] if self.place is None else list(self.place)
-        return base64.urlsafe_b64encode(json.dumps(content, separators=(",", ":")).encode()).decode().rstrip("=")
+        return spelled(json.dumps(content, separators=(",", ":")).encode())
 
     @classmethod
     def decode(cls, text: str) -> ItemCursor:
         """Read what `encode` gave; raises QueryError for anything else."""
         try:
-            match json.loads(base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)):
+            match json.loads(unspelled(text)):
                 case [int(index)] if index >= 0 and not isinstance(index, bool):
                     return cls(index)
                 case [float(added_at), str(item_id)]:
                     return cls(place=(added_at, item_id))
-        except (binascii.Error, ValueError, RecursionError):
+        except (ValueError, RecursionError):
             pass
-        raise QueryError(f"cursor: {text!r:.100} is none that this service gave; begin without one")
+        raise foreign(text)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import hmac
 import struct
@@ -11,6 +9,7 @@ import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from app.cursor_text import foreign, spelled, unspelled
 from engine.errors import QueryError
 
 MOST_SHOWN = 1_000
@@ -41,7 +40,7 @@ class ListCursor:
         """Return the cursor as a client gets it."""
         head = HEAD.pack(FORMAT, self.expires, self.digest)
         content = head + struct.pack(f">{len(self.shown)}I", *self.shown)
-        return _spelled(content + _signature(key, content))
+        return spelled(content + _signature(key, content))
 
     def after(self, item_ids: Iterable[str], now: float, life: int = LIFE_SECONDS) -> ListCursor | None:
         """Return the cursor of the next page, good for `life` seconds; None if it would have to remember too much."""
@@ -61,7 +60,7 @@ class ListCursor:
         content = _signed(text, key)
         kind, expires, owner = HEAD.unpack_from(content)
         if kind != FORMAT:
-            raise _foreign(text)
+            raise foreign(text)
         if owner != digest:
             raise QueryError("cursor: it belongs to another user or other options; begin without one")
         if expires < now:
@@ -72,26 +71,18 @@ class ListCursor:
 
 def _signed(text: str, key: bytes) -> bytes:
     try:
-        raw = base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        raise _foreign(text) from None
+        raw = unspelled(text)
+    except ValueError:
+        raise foreign(text) from None
     # Some letters end in bits that mean nothing: one cursor has one spelling.
-    if _spelled(raw) != text:
-        raise _foreign(text)
+    if spelled(raw) != text:
+        raise foreign(text)
     content, signature = raw[:-SIGNATURE_BYTES], raw[-SIGNATURE_BYTES:]
     # The order of the tests matters: nothing of it is believed before the signature is.
     if not hmac.compare_digest(signature, _signature(key, content)) or len(content) < HEAD.size:
-        raise _foreign(text)
+        raise foreign(text)
     return content
-
-
-def _spelled(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
 def _signature(key: bytes, content: bytes) -> bytes:
     return hashlib.blake2b(content, key=key, digest_size=SIGNATURE_BYTES).digest()
-
-
-def _foreign(text: str) -> QueryError:
-    return QueryError(f"cursor: {text!r:.60} is none that this service gave; begin without one")
