@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from fastapi import Request
@@ -90,8 +91,9 @@ class RecommendOptions(Steer):
         days = others.half_life_days, others.fresh_days
         return Exposure(self.exploration, others.boost, *days, is_wide=True)
 
+    @cached_property
     def key(self) -> str:
-        """Return a short text that differs for what gives different answers; it names a cached one."""
+        """A short text that differs for what gives different answers; it names a cached one."""
         if self.is_plain:
             return str(self.n)
         return hashlib.blake2b(self._spelled({"min_version", "user_id"}), digest_size=16).hexdigest()

@@ -47,19 +47,20 @@ class Questions:
 
     def query(
         self,
-        user_id: str,
         options: RecommendOptions,
         history: History,
         seen: frozenset[str] = frozenset(),
+        page: ListCursor | None = None,
         among: Selection | None = None,
     ) -> Query:
         """Return the query; raises QueryError naming the option that is wrong.
 
-        seen: items that are seen beyond the history. among: only these items.
+        seen: items that are seen beyond the history. page: what `page` returned. among: only these items.
         """
         if options.is_plain:
             return Query(history, options.n, seen, exposure=self._exposure, only=among)
-        exclude = frozenset(options.exclude) | self._shown(user_id, options)
+        shown = frozenset[str]() if page is None else self._hashes.item_ids(page.shown)
+        exclude = frozenset(options.exclude) | shown
         selection = self._filtering.selection(options.categories, options.match, options.filter)
         return Query(
             history,
@@ -80,27 +81,23 @@ class Questions:
             return self._recommender.of_source(str(model))
         return self._retrieving if is_hurried else self._recommender
 
-    def cursor(self, user_id: str, options: RecommendOptions, answer: Recommendation) -> str | None:
+    def page(self, user_id: str, options: RecommendOptions) -> ListCursor | None:
+        """Return what the cursor of a request holds, None without one.
+
+        Raises QueryError for what can be seen to be wrong, a model too, before any history is read.
+        """
+        if options.model is not None:
+            self.recommender(options.model, is_hurried=False)
+        if options.cursor is None:
+            return None
+        return ListCursor.decode(options.cursor, self._key, options.digest(user_id), time.time())
+
+    def cursor(
+        self, user_id: str, options: RecommendOptions, page: ListCursor | None, answer: Recommendation
+    ) -> str | None:
         """Return the cursor of the page that follows an answer, None after the last."""
         if len(answer.items) < options.n:
             return None
-        following = self._page(user_id, options).after((item.item_id for item in answer.items), time.time(), self._life)
+        page = page or ListCursor.begin(options.digest(user_id))
+        following = page.after((item.item_id for item in answer.items), time.time(), self._life)
         return None if following is None else following.encode(self._key)
-
-    def check(self, user_id: str, options: RecommendOptions) -> None:
-        """Raise QueryError for what can be seen to be wrong before any history is read."""
-        if options.model is not None:
-            self.recommender(options.model, is_hurried=False)
-        if options.cursor is not None:
-            self._page(user_id, options)
-
-    def _page(self, user_id: str, options: RecommendOptions) -> ListCursor:
-        digest = options.digest(user_id)
-        if options.cursor is None:
-            return ListCursor.begin(digest)
-        return ListCursor.decode(options.cursor, self._key, digest, time.time())
-
-    def _shown(self, user_id: str, options: RecommendOptions) -> frozenset[str]:
-        if options.cursor is None:
-            return frozenset()
-        return self._hashes.item_ids(self._page(user_id, options).shown)

@@ -11,6 +11,7 @@ from app.answer import DEADLINE, STORE_UNREACHABLE, AnswerHead, encode_answer, t
 from app.deadline import Deadline
 from app.exploration_log import ExploredPlace, explored_places
 from app.item_tail import ItemTail
+from app.list_cursor import ListCursor
 from app.metrics import Metrics
 from app.options import RecommendOptions
 from app.questions import Questions
@@ -69,30 +70,31 @@ class Recommending:
     async def recommend(self, user_id: str, options: RecommendOptions, deadline: Deadline) -> Served:
         """Answer from the cache, or from the history as it is now; without a store, from what is popular."""
         started = time.perf_counter()
-        self._questions.check(user_id, options)
+        page = self._questions.page(user_id, options)
         await self._prepare(options, deadline)
         # A change of the items must not be hidden by an answer from before it.
-        field = f"{self._model_version}:{self._tail.applied}:{options.key()}"
+        field = f"{self._model_version}:{self._tail.applied}:{options.key}"
         asked = await self._read(user_id, options, field, deadline)
         if asked.state.cached is not None:
             self._metrics.answers.labels(CACHED, "hit", "").inc()
             return Served(timed(asked.state.cached, time.perf_counter() - started), "hit")
-        served = self._answer(asked, deadline)
+        served = self._answer(asked, deadline, page)
         return replace(served, body=timed(served.body, time.perf_counter() - started))
 
     async def batch(self, requests: Sequence[UserRequest], deadline: Deadline) -> list[Served]:
         """Answer several users; the histories of a few are read side by side."""
+        pages = [self._questions.page(request.user_id, request) for request in requests]
         for request in requests:
-            self._questions.check(request.user_id, request)
             await self._prepare(request, deadline)
         served = list[Served]()
         for start in range(0, len(requests), READ_AT_ONCE):
             lot = requests[start : start + READ_AT_ONCE]
-            for asked in await asyncio.gather(*(self._read(each.user_id, each, "", deadline) for each in lot)):
+            read = await asyncio.gather(*(self._read(each.user_id, each, "", deadline) for each in lot))
+            for asked, page in zip(read, pages[start:], strict=False):
                 # Others have their turn in between.
                 await asyncio.sleep(0)
                 began = time.perf_counter()
-                answer = self._answer(asked, deadline)
+                answer = self._answer(asked, deadline, page)
                 served.append(replace(answer, body=timed(answer.body, time.perf_counter() - began)))
         return served
 
@@ -101,13 +103,13 @@ class Recommending:
         started, user_id = time.perf_counter(), request.user_id or ""
         latest = time.time() + self._settings.clock_skew_seconds
         events = request.events(self._recommender.window, latest)
-        self._questions.check(user_id, request)
+        page = self._questions.page(user_id, request)
         await self._prepare(request, deadline)
         asked = Asked(user_id, request, NOBODY, is_known=False)
         if request.user_id is not None:
             asked = await self._read(user_id, request, "", deadline)
         state = replace(asked.state, history=History.of([*asked.state.history.events, *events]))
-        served = self._answer(replace(asked, state=state), deadline)
+        served = self._answer(replace(asked, state=state), deadline, page)
         return timed(served.body, time.perf_counter() - started)
 
     async def rank(self, request: RankRequest, deadline: Deadline) -> tuple[bytes, list[str]]:
@@ -120,7 +122,7 @@ class Recommending:
         options = request.options(max(len(among), 1))
         await self._prepare(options, deadline)
         asked = await self._read(request.user_id, options, "", deadline)
-        served = self._answer(asked, deadline, among)
+        served = self._answer(asked, deadline, None, among)
         return timed(served.body, time.perf_counter() - started), list(unknown)
 
     async def keep(self, user_id: str, served: Served) -> None:
@@ -173,13 +175,17 @@ class Recommending:
                 await asyncio.sleep(VERSION_STEP)
         return state
 
-    def _answer(self, asked: Asked, deadline: Deadline, among: Selection | None = None) -> Served:
+    def _answer(
+        self, asked: Asked, deadline: Deadline, page: ListCursor | None, among: Selection | None = None
+    ) -> Served:
         """Return the answer of the first stage that fits; only what is as it should be may be kept."""
         state, options = asked.state, asked.options
-        query = self._questions.query(asked.user_id, options, state.history, state.seen, among)
+        query = self._questions.query(options, state.history, state.seen, page, among)
         staged = self._staging.staged(asked, query, deadline)
         # Given items have no further page.
-        cursor = None if among is not None else self._questions.cursor(asked.user_id, options, staged.recommendation)
+        cursor = None
+        if among is None:
+            cursor = self._questions.cursor(asked.user_id, options, page, staged.recommendation)
         user_id = asked.user_id if asked.is_known else None
         head = AnswerHead(user_id, self._model_version, staged.version, staged.degraded, cursor)
         body = encode_answer(head, staged.recommendation, self._recommender.items, options.include)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-
-import numpy as np
+from itertools import compress
 
 from app.answer import DEADLINE
 from app.deadline import Deadline, StageTime
@@ -81,22 +81,25 @@ class Staging:
 
     def _remember(self, asked: Asked, answer: Recommendation) -> None:
         if asked.field and len(answer.items) <= MOST_REMEMBERED and asked.options.explain == "none":
-            self.last.put(asked.user_id, asked.options.key(), answer, asked.state.version)
+            self.last.put(asked.user_id, asked.options.key, answer, asked.state.version)
 
     def _last_or_popular(self, asked: Asked, query: Query, version: int | None) -> Staged:
         popular = self._recommender.popular(query)
-        last = self.last.get(asked.user_id, asked.options.key()) if asked.field else None
+        last = self.last.get(asked.user_id, asked.options.key) if asked.field else None
         if last is None or last.version < (asked.options.min_version or 0):
             return Staged(popular, version, DEADLINE)
-        items = _topped_up([item for item in last.recommendation.items if self._may_come(item, query)], popular)
+        items = _topped_up(self._permitted(last.recommendation.items, query), popular)
         return Staged(Recommendation(items, CACHED), last.version, DEADLINE)
 
-    def _may_come(self, item: RecommendedItem, query: Query) -> bool:
-        index = self._recommender.items.vocabulary.index_of(item.item_id)
-        is_seen = not query.shows_seen and item.item_id in query.history.seen()
-        is_here = index >= 0 and index not in self._recommender.items.rows.forbidden
-        is_wanted = query.only is None or bool(query.only.contains(np.array([index]))[0])
-        return is_here and is_wanted and not is_seen and item.item_id not in query.exclude
+    def _permitted(self, items: Sequence[RecommendedItem], query: Query) -> list[RecommendedItem]:
+        """Return those that the query still allows: not seen by now, not hidden, still fitting."""
+        table = self._recommender.items
+        rows = table.vocabulary.indices_of(item.item_id for item in items)
+        fits = (rows >= 0) & ~table.rows.forbidden.hits(rows)
+        if query.only is not None:
+            fits &= query.only.contains(rows)
+        taken = query.exclude if query.shows_seen else query.exclude | query.history.seen()
+        return [item for item in compress(items, fits) if item.item_id not in taken]
 
 
 def _shape(options: RecommendOptions, query: Query, *, is_hurried: bool) -> tuple[object, ...]:

@@ -57,7 +57,7 @@ class Stages:
     ) -> Staged:
         given = RecommendOptions.model_validate(options)
         state = UserState(version, None, history, frozenset(seen))
-        query = self.questions.query(ALICE, given, history, state.seen)
+        query = self.questions.query(given, history, state.seen)
         return self.staging.staged(Asked(ALICE, given, state, field), query, deadline)
 
     def whole(self, history: History = LIKED, **more: object) -> Staged:
@@ -74,7 +74,7 @@ class Stages:
     def slow_down(self, **options: object) -> None:
         """Let both stages be known to take longer than a minute for what is asked like this."""
         given = RecommendOptions.model_validate(options)
-        query = self.questions.query(ALICE, given, History())
+        query = self.questions.query(given, History())
         for is_hurried in (False, True):
             self.staging._times[_shape(given, query, is_hurried=is_hurried)].learn(NEVER_FITS)
 
@@ -180,7 +180,7 @@ def test_what_was_answered_without_a_field_is_given_to_nobody(stages: Stages) ->
 
 def test_a_hurried_answer_is_not_remembered(stages: Stages) -> None:
     given = RecommendOptions()
-    shape = _shape(given, stages.questions.query(ALICE, given, History()), is_hurried=False)
+    shape = _shape(given, stages.questions.query(given, History()), is_hurried=False)
     stages.staging._times[shape].learn(NEVER_FITS)
     assert told(stages.hurried()) == ("retrieval", "deadline")
     assert not stages.staging.last._answers
@@ -257,4 +257,4 @@ def test_a_version_is_no_other_list(stages: Stages) -> None:
     last = stages.whole(version=7)
     again = stages.late(version=7, min_version=7)
     assert (told(again), ids(again)) == (("cached", "deadline"), ids(last))
-    assert RecommendOptions(min_version=3).key() == RecommendOptions().key()
+    assert RecommendOptions(min_version=3).key == RecommendOptions().key
