@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from app.item_document import ItemDocument
+from app.keys import NO_TENANT, Namespace
 from app.settings import Settings
 from app.store_connection import Arguments, StoreConnection, reported
 from engine.errors import FullError
 
-# One hash tag: a script may touch them all, on a cluster too.
-STATE, MEDIA, LOG, SEQ, DELETED, MEDIA_BYTES = (
-    f"{{items}}:{name}" for name in ("state", "media", "log", "seq", "deleted", "media_bytes")
-)
 LOG_LENGTH = 100_000
 AT_ONCE = 200
 """How many items are fetched at once: each may have 40 KB."""
@@ -27,6 +24,22 @@ LOT = 20
 WAIT_SECONDS = 1.0
 KEEP, NONE = b"=", b"-"
 DONE, CHANGED, ITEMS_FULL, DELETED_FULL, MEDIA_FULL = range(5)
+
+
+class ItemKeys(NamedTuple):
+    """Where the items lie; all under one hash tag, so that a script may touch them all, on a cluster too."""
+
+    state: str
+    media: str
+    log: str
+    seq: str
+    deleted: str
+    media_bytes: str
+
+    @classmethod
+    def of(cls, namespace: Namespace) -> ItemKeys:
+        """Return the keys of a tenant's items."""
+        return cls(*(namespace.key(f"{{items}}:{name}") for name in cls._fields))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +80,7 @@ class ItemStore:
         # The client's own types tell neither bytes from str nor what a script may return.
         self._redis: Any = connection.redis
         self._settings = connection.settings
+        self._keys = ItemKeys.of(connection.namespace)
         self._put = connection.script("head", "put")
         self._vector = connection.script("head", "vector")
         self._forget = connection.script("forget")
@@ -79,7 +93,7 @@ class ItemStore:
         args: Arguments = [LOG_LENGTH, self._settings.max_live_items, self._settings.max_media_bytes]
         for draft in drafts:
             args += draft.arguments()
-        keys = [STATE, MEDIA, LOG, SEQ, DELETED, MEDIA_BYTES]
+        keys = [*self._keys]
         [(outcome, detail)] = await self._connection.run(self._put, [(keys, args)])
         if outcome not in (DONE, CHANGED):
             raise FullError(self._fullness(outcome, detail))
@@ -87,7 +101,7 @@ class ItemStore:
 
     async def put_vectors(self, documents: Sequence[ItemDocument]) -> None:
         """Keep other vectors of items that have not changed since."""
-        commands = [([STATE], [each.item_id, str(each.seq), each.tail()]) for each in documents]
+        commands = [([self._keys.state], [each.item_id, str(each.seq), each.tail()]) for each in documents]
         await self._connection.run(self._vector, commands)
 
     async def renew_deleted(self, item_ids: Sequence[str], now: float) -> None:
@@ -95,11 +109,13 @@ class ItemStore:
         for start in range(0, len(item_ids), AT_ONCE):
             with reported():
                 scores = dict.fromkeys(item_ids[start : start + AT_ONCE], now)
-                await self._redis.zadd(DELETED, scores, xx=True)
+                await self._redis.zadd(self._keys.deleted, scores, xx=True)
 
     async def forget_deleted(self, before: float) -> None:
         """Forget the items that were deleted, and last renewed, before then (unix seconds)."""
-        while await self._connection.run(self._forget, [([STATE, DELETED], [before, AT_ONCE])]) == [AT_ONCE]:
+        while await self._connection.run(
+            self._forget, [([self._keys.state, self._keys.deleted], [before, AT_ONCE])]
+        ) == [AT_ONCE]:
             pass
 
     async def read(self, item_ids: Sequence[str]) -> list[ItemDocument | None]:
@@ -107,7 +123,7 @@ class ItemStore:
         if not item_ids:
             return []
         with reported():
-            found = await self._redis.hmget(STATE, list(item_ids))
+            found = await self._redis.hmget(self._keys.state, list(item_ids))
         pairs = zip(item_ids, found, strict=True)
         return [None if encoded is None else ItemDocument.decode(item_id, encoded) for item_id, encoded in pairs]
 
@@ -115,20 +131,20 @@ class ItemStore:
         """Return images and audio of items."""
         fields = [f"{kind}:{item_id}" for item_id in item_ids for kind in ("image", "audio")]
         with reported():
-            found = await self._redis.hmget(MEDIA, fields)
+            found = await self._redis.hmget(self._keys.media, fields)
         return [Media(*pair) for pair in zip(found[::2], found[1::2], strict=True)]
 
     async def seq(self) -> int:
         """Return the number of the newest change."""
         with reported():
-            return int(await self._redis.get(SEQ) or 0)
+            return int(await self._redis.get(self._keys.seq) or 0)
 
     async def scan(self) -> AsyncIterator[list[ItemDocument]]:
         """Give all items in lots; one that changes meanwhile may come twice, as it was and as it is."""
         cursor = 0
         while True:
             with reported():
-                cursor, found = await self._redis.hscan(STATE, cursor, count=AT_ONCE)
+                cursor, found = await self._redis.hscan(self._keys.state, cursor, count=AT_ONCE)
             pairs = list(found.items())
             for start in range(0, len(pairs), LOT):
                 yield [ItemDocument.decode(each.decode(), encoded) for each, encoded in pairs[start : start + LOT]]
@@ -156,7 +172,8 @@ class ItemStore:
 class ChangeLog:
     """The log of changes, on a connection of its own: it is held while there is nothing new."""
 
-    def __init__(self, url: str, settings: Settings) -> None:
+    def __init__(self, url: str, settings: Settings, namespace: Namespace = NO_TENANT) -> None:
+        self._key = ItemKeys.of(namespace).log
         limit = settings.store_timeout_seconds
         # It answers to its one reader, who knows when to try again.
         self._redis: Any = Redis.from_url(
@@ -166,7 +183,7 @@ class ChangeLog:
     async def after(self, seq: int) -> list[tuple[int, str]]:
         """Return the next changes after `seq`, waiting a while if there are none: the seq and item_id of each."""
         with reported():
-            reply = await self._redis.xread({LOG: f"{seq}-0"}, count=AT_ONCE, block=int(WAIT_SECONDS * 1_000))
+            reply = await self._redis.xread({self._key: f"{seq}-0"}, count=AT_ONCE, block=int(WAIT_SECONDS * 1_000))
         entries = reply[0][1] if reply else []
         return [(int(entry_id.split(b"-")[0]), fields[b"item_id"].decode()) for entry_id, fields in entries]
 

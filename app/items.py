@@ -24,6 +24,7 @@ class Items:
         store = ItemStore(connection)
         encoding = ItemEncoding(bundle.content)
         live = LiveItems(recommender.catalogue, recommender.items, encoding.version)
-        self.tail = ItemTail(store, ChangeLog(url, settings), live, encoding, metrics, settings.deleted_days)
+        log = ChangeLog(url, settings, connection.namespace)
+        self.tail = ItemTail(store, log, live, encoding, metrics, settings.deleted_days)
         self.writing = ItemWriting(store, self.tail, live, encoding, metrics, settings, version)
         self.reading = ItemReading(store, self.tail, live, version)

@@ -6,6 +6,21 @@ import zlib
 from dataclasses import dataclass
 
 PARTITIONS_KEY = "liverec:partitions"
+SEPARATOR = ":"
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """What of a store belongs to one tenant: the keys that begin with its name; without a tenant, those without one."""
+
+    tenant: str = ""
+
+    def key(self, name: str) -> str:
+        """Return a key as the store has it; the hash tag stays, so what lay in one slot lies in one slot."""
+        return f"{self.tenant}{SEPARATOR}{name}" if self.tenant else name
+
+
+NO_TENANT = Namespace()
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +38,9 @@ class Keys:
     _events: str
 
     @classmethod
-    def of(cls, user_id: str, partitions: int) -> Keys:
+    def of(cls, user_id: str, partitions: int, namespace: Namespace = NO_TENANT) -> Keys:
         """Return the user's keys; the partition is a stable hash (CRC-32) of the id."""
-        tag = f"{{p{zlib.crc32(user_id.encode()) % partitions}}}"
+        tag = namespace.key(f"{{p{zlib.crc32(user_id.encode()) % partitions}}}")
         # The length keeps user "a:b" with event "c" apart from user "a" with event "b:c".
         events = f"{tag}:e:{len(user_id)}:{user_id}:"
         history, items, opinions, version, cache = (f"{tag}:{letter}:{user_id}" for letter in "hiovc")

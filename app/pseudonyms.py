@@ -25,7 +25,7 @@ class Pseudonyms:
         # The client's own types do not tell bytes from str.
         redis: Any = connection.redis
         with reported():
-            stored = await redis.set(SECRET_KEY, fresh, nx=True, get=True)
+            stored = await redis.set(connection.key(SECRET_KEY), fresh, nx=True, get=True)
         return cls(fresh if stored is None else stored)
 
     def key(self, purpose: str) -> bytes:

@@ -10,7 +10,7 @@ from typing import Self
 
 from app.event_encoding import decode_entry, history_entry, log_entry, owner_of_id
 from app.exploration_log import EXPOSURES_KEPT, EXPOSURES_KEY, ExploredPlace
-from app.keys import PARTITIONS_KEY, Keys
+from app.keys import PARTITIONS_KEY
 from app.pseudonyms import Pseudonyms
 from app.settings import Settings
 from app.store_connection import Arguments, Command, StoreConnection, reported
@@ -71,11 +71,16 @@ class Store:
         """Connect, and check that the store is durable and of the same number of partitions."""
         connection = await StoreConnection.connect(url, settings)
         try:
-            await _check_partitions(connection)
-            return cls(connection, await Pseudonyms.of(connection))
+            return await cls.of(connection)
         except BaseException:
             await connection.close()
             raise
+
+    @classmethod
+    async def of(cls, connection: StoreConnection) -> Self:
+        """Return the store of a connection's namespace, after checking that it has the same number of partitions."""
+        await _check_partitions(connection)
+        return cls(connection, await Pseudonyms.of(connection))
 
     async def close(self) -> None:
         """Close all connections."""
@@ -88,7 +93,7 @@ class Store:
 
     async def read(self, user_id: str, field: str) -> UserState:
         """Return the version with the answer cached under `field`, or with the history. One round trip."""
-        keys = Keys.of(user_id, self._settings.partitions)
+        keys = self.connection.keys_of(user_id)
         names = [keys.cache, keys.history, keys.items, keys.version]
         with reported():
             version, cached, *rest = await self._read(keys=names, args=[field])
@@ -103,7 +108,7 @@ class Store:
     async def version(self, user_id: str) -> int:
         """Return how often a user's history has changed."""
         with reported():
-            return int(await self.connection.redis.get(Keys.of(user_id, self._settings.partitions).version) or 0)
+            return int(await self.connection.redis.get(self.connection.keys_of(user_id).version) or 0)
 
     async def write(self, events: Sequence[Event], timed_here: Container[str] = ()) -> list[Written]:
         """Log events and add them to their histories; returns after they are on disk. One round trip.
@@ -122,10 +127,10 @@ class Store:
 
         Its explored places are logged in the same round trip.
         """
-        keys = Keys.of(user_id, self._settings.partitions)
+        keys = self.connection.keys_of(user_id)
         args: Arguments = [version, field, answer or b"", self._settings.cache_seconds, ANSWERS_PER_USER]
         commands: list[Command] = [] if answer is None else [([keys.cache, keys.version], args)]
-        log = ["XADD", EXPOSURES_KEY, "MAXLEN", "~", str(EXPOSURES_KEPT), "*"]
+        log = ["XADD", self.connection.key(EXPOSURES_KEY), "MAXLEN", "~", str(EXPOSURES_KEPT), "*"]
         further = [(log, place.fields()) for place in explored]
         return any(await self.connection.run_unconfirmed(self._keep, commands, further))
 
@@ -150,7 +155,7 @@ class Store:
         return sum(len(history.events) for history, was in zip(histories, loaded, strict=True) if was)
 
     def _write_command(self, event: Event, is_timed_here: bool) -> Command:
-        keys = Keys.of(event.user_id, self._settings.partitions)
+        keys = self.connection.keys_of(event.user_id)
         state = [keys.history, keys.items, keys.opinions, keys.version, keys.cache]
         entry: Arguments = [log_entry(event), event.timestamp, int(is_timed_here), history_entry(event)]
         entry += [event.item_id, event.kind, owner_of_id(event)]
@@ -160,7 +165,7 @@ class Store:
 
     def _load_command(self, history: History) -> Command:
         user_id = history.events[0].user_id
-        keys = Keys.of(user_id, self._settings.partitions)
+        keys = self.connection.keys_of(user_id)
         args: Arguments = [self._settings.history_limit, self.pseudonyms.of_user(user_id)]
         ties: Counter[float] = Counter()
         for event in history.events:
@@ -172,7 +177,7 @@ class Store:
 async def _check_partitions(connection: StoreConnection) -> None:
     wanted = connection.settings.partitions
     with reported():
-        stored = await connection.redis.set(PARTITIONS_KEY, wanted, nx=True, get=True)
+        stored = await connection.redis.set(connection.key(PARTITIONS_KEY), wanted, nx=True, get=True)
     if stored is not None and int(stored) != wanted:
         raise ConfigError(
             f"LIVEREC_PARTITIONS is {wanted} but the store was made with {int(stored)}; set it to {int(stored)}"

@@ -15,6 +15,7 @@ from redis.commands.core import AsyncScript
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
+from app.keys import NO_TENANT, Keys, Namespace
 from app.settings import Settings
 from engine.errors import ConfigError, StoreError
 
@@ -26,9 +27,10 @@ OR_VOLATILE = "or set LIVEREC_ALLOW_VOLATILE=true"
 class StoreConnection:
     """A pool of connections to a server that has proven to be durable; `run` returns after the disk has confirmed."""
 
-    def __init__(self, redis: Redis, settings: Settings) -> None:
+    def __init__(self, redis: Redis, settings: Settings, namespace: Namespace = NO_TENANT) -> None:
         self.redis = redis
         self.settings = settings
+        self.namespace = namespace
         self._waits_for_disk = False
 
     @classmethod
@@ -48,6 +50,20 @@ class StoreConnection:
     async def close(self) -> None:
         """Close all connections."""
         await self.redis.aclose()
+
+    def within(self, tenant: str) -> StoreConnection:
+        """Return the same connections, for the keys of a tenant; who closes one closes both."""
+        other = StoreConnection(self.redis, self.settings, Namespace(tenant))
+        other._waits_for_disk = self._waits_for_disk
+        return other
+
+    def key(self, name: str) -> str:
+        """Return a key as the store has it."""
+        return self.namespace.key(name)
+
+    def keys_of(self, user_id: str) -> Keys:
+        """Return the keys of a user."""
+        return Keys.of(user_id, self.settings.partitions, self.namespace)
 
     def script(self, *names: str) -> AsyncScript:
         """Return the script that these files of app/scripts make together."""

@@ -58,6 +58,7 @@ class Trends:
         self._connection = connection
         # The client's own types tell neither bytes from str nor what a pipeline may return.
         self._redis: Any = connection.redis
+        self._landmarks = connection.key(LANDMARKS)
         self._script = connection.script("trend")
         self._window = window
         self._knows = knows
@@ -100,7 +101,7 @@ class Trends:
         """Return those of the items that trend, first those that do most; raises StoreError."""
         if not item_ids:
             return []
-        left, reply = await self._asked(window, lambda store: store.zmscore(_key(window), item_ids))
+        left, reply = await self._asked(window, lambda store: store.zmscore(self._key(window), item_ids))
         scored = [(item_id, score * left) for item_id, score in zip(item_ids, reply, strict=True) if score is not None]
         return _sorted(Trend(*each) for each in scored if each[1] >= LEAST_SHOWN)
 
@@ -109,7 +110,7 @@ class Trends:
         args: Arguments = [repr(now), MOST_ITEMS, MOST_HALVES, repr(NOTHING), *HALF_LIVES.values()]
         for event, weight in weighted:
             args += [event.item_id, repr(weight), repr(min(event.timestamp, now))]
-        keys = [LANDMARKS, *(_key(window) for window in HALF_LIVES)]
+        keys = [self._landmarks, *(self._key(window) for window in HALF_LIVES)]
         await self._connection.run_unconfirmed(self._script, [(keys, args)], [])
 
     async def _first(self, window: TrendWindow) -> list[Trend]:
@@ -121,7 +122,7 @@ class Trends:
 
     async def _read(self, window: TrendWindow, start: int, n: int) -> list[Trend]:
         """Return n items from a place on, fewer where those that follow count for nothing."""
-        key = _key(window)
+        key = self._key(window)
         left, entries = await self._asked(window, lambda store: store.zrevrange(key, start, start + n - 1, True))
         return [Trend(item_id.decode(), score * left) for item_id, score in entries if score * left >= LEAST_SHOWN]
 
@@ -130,7 +131,7 @@ class Trends:
         # Both at once: a number means nothing beside another landmark.
         with reported():
             async with self._redis.pipeline(transaction=True) as pipeline:
-                pipeline.hget(LANDMARKS, _key(window))
+                pipeline.hget(self._landmarks, self._key(window))
                 ask(pipeline)
                 landmark, reply = await pipeline.execute()
         halves = (self.clock() - float(landmark or 0.0)) / HALF_LIVES[window]
@@ -143,9 +144,8 @@ class Trends:
         values = self._window.values_of(np.array([event.kind for event in known], dtype=str), ratings)
         return [pair for pair in zip(known, values.tolist(), strict=True) if pair[1] > 0]
 
-
-def _key(window: TrendWindow) -> str:
-    return f"{{trend}}:{window}"
+    def _key(self, window: TrendWindow) -> str:
+        return self._connection.key(f"{{trend}}:{window}")
 
 
 def _sorted(trends: Iterable[Trend]) -> list[Trend]:

@@ -36,6 +36,7 @@ class UserStore:
         self._connection = store.connection
         # The client's own types tell neither bytes from str nor what a pipeline may return.
         self._redis: Any = store.connection.redis
+        self._exposures_key = store.connection.key(EXPOSURES_KEY)
         self._forget = store.connection.script("forget_user")
         self._forget_entries = store.connection.script("forget_user_entries")
 
@@ -85,7 +86,7 @@ class UserStore:
             removed, forgotten = await self._remove(keys.log, lot, markers, version)
             log_entries, event_ids = log_entries + removed, event_ids + forgotten
         async for lot in self._exposures(user_id):
-            exposures += (await self._remove(EXPOSURES_KEY, lot, [], version))[0]
+            exposures += (await self._remove(self._exposures_key, lot, [], version))[0]
         return Forgetting(
             user_id=user_id,
             events=events,
@@ -108,7 +109,7 @@ class UserStore:
         return sum(version is not None for versions in found for version in versions)
 
     def _keys(self, user_id: str) -> Keys:
-        return Keys.of(user_id, self._connection.settings.partitions)
+        return self._connection.keys_of(user_id)
 
     async def _events(self, user_id: str, last: str) -> AsyncIterator[list[Entry]]:
         prefix = log_prefix(user_id)
@@ -118,7 +119,7 @@ class UserStore:
 
     async def _exposures(self, user_id: str) -> AsyncIterator[list[Entry]]:
         wanted = user_id.encode()
-        async for lot in self._entries(EXPOSURES_KEY, NEWEST):
+        async for lot in self._entries(self._exposures_key, NEWEST):
             if own := [entry for entry in lot if entry.fields[b"user_id"] == wanted]:
                 yield own
 

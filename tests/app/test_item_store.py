@@ -18,7 +18,8 @@ from stored_items import draft, everything, with_items
 from app import item_store
 from app.embedded_store import EmbeddedStore
 from app.item_document import ItemDocument
-from app.item_store import ChangeLog, Draft, ItemStore, Media
+from app.item_store import ChangeLog, Draft, ItemKeys, ItemStore, Media
+from app.keys import NO_TENANT
 from app.settings import Settings
 from engine.errors import StoreError
 
@@ -200,12 +201,6 @@ def test_a_store_that_is_gone_is_an_error(tmp_path: Path) -> None:
 
 
 def test_all_keys_lie_in_one_slot() -> None:
-    names = (
-        item_store.STATE,
-        item_store.MEDIA,
-        item_store.LOG,
-        item_store.SEQ,
-        item_store.DELETED,
-        item_store.MEDIA_BYTES,
-    )
+    names = ItemKeys.of(NO_TENANT)
+    assert len(set(names)) == 6
     assert {name[: name.index("}") + 1] for name in names} == {"{items}"}
