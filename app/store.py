@@ -19,6 +19,8 @@ from engine.events import Event, History
 
 ANSWERS_PER_USER = 16
 LOAD_AT_ONCE = 2_000
+SECONDS_PER_DAY = 86_400
+RESTORING_KEY = "liverec:restoring"
 
 
 class Outcome(IntEnum):
@@ -61,6 +63,7 @@ class Store:
         self.connection = connection
         self.pseudonyms = pseudonyms
         self._settings = connection.settings
+        self._life = self._settings.history_days * SECONDS_PER_DAY
         self._write = connection.script("place", "write")
         self._read = connection.script("read")
         self._keep = connection.script("keep")
@@ -78,7 +81,8 @@ class Store:
 
     @classmethod
     async def of(cls, connection: StoreConnection) -> Self:
-        """Return the store of a connection's namespace, after checking that it has the same number of partitions."""
+        """Return the store of a connection's namespace, after checking that it is whole and has the same partitions."""
+        await _check_restored(connection)
         await _check_partitions(connection)
         return cls(connection, await Pseudonyms.of(connection))
 
@@ -161,17 +165,24 @@ class Store:
         entry += [event.item_id, event.kind, owner_of_id(event)]
         limits: Arguments = [self._settings.history_limit, self._settings.dedupe_seconds]
         names = [keys.log, *state, keys.forgotten, keys.event(event.event_id)]
-        return names, [*entry, *limits, self.pseudonyms.of_user(event.user_id)]
+        return names, [*entry, *limits, self.pseudonyms.of_user(event.user_id), self._life]
 
     def _load_command(self, history: History) -> Command:
         user_id = history.events[0].user_id
         keys = self.connection.keys_of(user_id)
-        args: Arguments = [self._settings.history_limit, self.pseudonyms.of_user(user_id)]
+        args: Arguments = [self._settings.history_limit, self.pseudonyms.of_user(user_id), self._life]
         ties: Counter[float] = Counter()
         for event in history.events:
             args += [event.timestamp, ties[event.timestamp], history_entry(event), event.item_id, event.kind]
             ties[event.timestamp] += 1
         return [keys.history, keys.items, keys.opinions, keys.version, keys.cache, keys.forgotten], args
+
+
+async def _check_restored(connection: StoreConnection) -> None:
+    with reported():
+        begun = await connection.redis.exists(connection.key(RESTORING_KEY))
+    if begun:
+        raise ConfigError("the store holds a part of a backup; repeat `liverec restore` until it says that it is done")
 
 
 async def _check_partitions(connection: StoreConnection) -> None:

@@ -14,7 +14,7 @@ from rich.markup import escape
 
 from app.server import Server
 from engine.errors import ConfigError, LiverecError
-from liverec import demonstration
+from liverec import backup_commands, demonstration
 
 if TYPE_CHECKING:
     from liverec.data_options import DataOptions
@@ -30,6 +30,8 @@ cli = typer.Typer(
 )
 items_cli = typer.Typer(no_args_is_help=True, help="The items that came while the service ran.")
 cli.add_typer(items_cli, name="items")
+cli.command("backup")(backup_commands.backup)
+cli.command("restore")(backup_commands.restore)
 
 DATA_HELP = (
     "[b]ml-100k[/b] (fetched by itself), or a file, folder or zip: any GroupLens layout, a CSV or Parquet with user_id,"
@@ -59,7 +61,6 @@ Histories = Annotated[
     typer.Option("--histories", help="Events that make the histories, for example train.csv.gz. Repeatable."),
 ]
 Cache = Annotated[Path, typer.Option(help="Where fetched and unpacked data is kept.")]
-
 DEFAULT_BUNDLE = Path("bundles/demo")
 DEFAULT_CACHE = Path("var/data")
 

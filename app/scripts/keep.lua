@@ -7,8 +7,9 @@ if redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[5]) then
   redis.call('DEL', KEYS[1])
 end
 redis.call('HSET', KEYS[1], ARGV[2], ARGV[3])
--- Only once: further answers must not lengthen the life of the first.
+-- Only once: further answers must not lengthen the life of the first. None outlives the history.
 if redis.call('TTL', KEYS[1]) < 0 then
-  redis.call('EXPIRE', KEYS[1], ARGV[4])
+  local left = redis.call('TTL', KEYS[2])
+  redis.call('EXPIRE', KEYS[1], left > 0 and math.min(left, tonumber(ARGV[4])) or ARGV[4])
 end
 return 1

@@ -1,11 +1,11 @@
 -- Put events that are in the offline files already into a history; the log does not get them. Repeating changes nothing, and
 -- of a user who was forgotten nothing is put back.
 -- KEYS: history, items, opinions, version, cache, forgotten users
--- ARGV: history limit, the user's pseudonym, then for each event: timestamp, order among events of that second, entry, item,
+-- ARGV: history limit, the user's pseudonym, seconds that the history is kept (0 for good), then for each event: timestamp, order among events of that second, entry, item,
 --       kind
 -- Returns 0 if the user was forgotten, else 1.
 local history, items, opinions, version_key, cache, forgotten = unpack(KEYS)
-local OPTIONS, PARTS = 2, 5
+local OPTIONS, PARTS = 3, 5
 if redis.call('HEXISTS', forgotten, ARGV[2]) == 1 then
   return 0
 end
@@ -21,5 +21,6 @@ if has_changed then
   -- Above the order of any loaded event, so that what is written later comes later.
   local version = tonumber(redis.call('GET', version_key) or '0')
   redis.call('SET', version_key, math.max(version + 1, (#ARGV - OPTIONS) / PARTS))
+  keep_for(ARGV[3], history, items, opinions, version_key)
 end
 return 1

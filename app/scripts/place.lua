@@ -1,4 +1,4 @@
--- Shared by write.lua and load.lua: put an event where it belongs in a history, and keep the history to its limit.
+-- Shared by write.lua, load.lua and replay.lua: put an event where it belongs in a history, and keep the history to its limit.
 --   history   sorted set by time of the events that count. A member begins with 16 digits, which order equal times.
 --   items     hash of the items that count as seen: '1' if something other than an opinion happened to one, else '0'. They
 --             stay when their events are trimmed; the field '' says that some were.
@@ -6,6 +6,15 @@
 --             of an undo the 16 digits alone. So what is older and arrives later changes nothing.
 local DIGITS = 16
 local OPINIONS = {rating = true, like = true, dislike = true}
+
+-- A user of whom nothing is heard for so many seconds is unknown again; 0 keeps all for good.
+local function keep_for(seconds, ...)
+  if tonumber(seconds) > 0 then
+    for _, key in ipairs({...}) do
+      redis.call('EXPIRE', key, seconds)
+    end
+  end
+end
 
 -- Returns time and member of the newest opinion or undo of an item; nil if there is none.
 local function opinion_of(opinions, item)

@@ -1,0 +1,39 @@
+"""Backup commands: `liverec backup` and `liverec restore`."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated
+
+import typer
+
+from engine.errors import ConfigError
+
+Tenant = Annotated[str, typer.Option(help="Whose part of the store; that of no tenant by default.")]
+
+
+def backup(
+    out: Annotated[Path, typer.Option(help="A folder, which must not exist.")],
+    tenant: Tenant = "",
+) -> None:
+    """Copy all that the store at REDIS_URL keeps, while it is used: histories, log, event_ids, items."""
+    _module().backup(out, tenant)
+
+
+def restore(
+    folder: Annotated[Path, typer.Argument(metavar="BACKUP", help="What `liverec backup` wrote.")],
+    tenant: Tenant = "",
+) -> None:
+    """Put a backup into the empty store at REDIS_URL, before a service uses it. Stopped, it goes on when repeated."""
+    _module().restore(folder, tenant)
+
+
+def _module() -> ModuleType:
+    if find_spec("polars") is None:
+        raise ConfigError("this command needs polars; install it with: pip install 'liverec[archive]'")
+    # Serving must not import polars.
+    from liverec import backup
+
+    return backup
