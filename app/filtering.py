@@ -53,7 +53,8 @@ class Filtering:
 
     def _selection(self, mask: Mask) -> Selection:
         """Return the selection of a mask; that of the same mask is the same, with what it has looked up."""
-        if (kept := self._selections.get(id(mask))) is None or kept.mask is not mask:
+        # It holds its mask, so no other can have the same id.
+        if (kept := self._selections.get(id(mask))) is None:
             kept = self._selections[id(mask)] = Selection(mask)
             if len(self._selections) > SELECTIONS_KEPT:
                 self._selections.pop(next(iter(self._selections)))

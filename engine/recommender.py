@@ -28,7 +28,7 @@ from engine.ratings import RatingPredictor
 from engine.recommendation import Recommendation, RecommendedItem
 from engine.selection import Selection
 from engine.source import Source
-from engine.steering import Steering
+from engine.steering import POOL, Steering
 from engine.window import HistoryColumns, HistoryWindow
 
 Floats = npt.NDArray[np.float32]
@@ -39,7 +39,6 @@ RETRIEVAL = "retrieval"
 RERANK = "rerank"
 POPULARITY = "popularity"
 NONE = np.empty(0, dtype=np.int64)
-POOL = 200
 LOOKED_AT = 2_048
 """Up to so many items are looked at one by one, where a query names them; more are a filter of the search."""
 
