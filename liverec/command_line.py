@@ -14,7 +14,7 @@ from rich.markup import escape
 
 from app.server import Server
 from engine.errors import ConfigError, LiverecError
-from liverec import demonstration
+from liverec import demonstration, event_commands
 
 if TYPE_CHECKING:
     from liverec.data_options import DataOptions
@@ -30,6 +30,8 @@ cli = typer.Typer(
 )
 items_cli = typer.Typer(no_args_is_help=True, help="The items that came while the service ran.")
 cli.add_typer(items_cli, name="items")
+cli.add_typer(event_commands.events_cli, name="events")
+cli.command()(event_commands.archive)
 
 DATA_HELP = (
     "[b]ml-100k[/b] (fetched by itself), or a file, folder or zip: any GroupLens layout, a CSV or Parquet with user_id,"

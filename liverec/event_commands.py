@@ -1,0 +1,39 @@
+"""The commands of events: `liverec archive`, and `liverec events --help`."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from engine.errors import ConfigError
+
+events_cli = typer.Typer(no_args_is_help=True, help="The events that came while the service ran.")
+Tenant = Annotated[str, typer.Option(help="Whose events; without it, those of no tenant.")]
+ArchiveFolder = Annotated[Path | None, typer.Option("--archive", help="The folder that `liverec archive` writes.")]
+
+
+def archive(
+    out: Annotated[Path, typer.Option(help="The folder of the archive; it is made if it is not there.")],
+    every: Annotated[float, typer.Option(min=0, max=86_400, help="Seconds between two rounds.")] = 60.0,
+    once: Annotated[bool, typer.Option("--once", help="Archive what is there now, and end.")] = False,
+    keep_days: Annotated[
+        int | None, typer.Option(min=1, help="Delete events after so many whole days; else LIVEREC_ARCHIVE_DAYS.")
+    ] = None,
+    tenant: Tenant = "",
+    take_over: Annotated[
+        bool, typer.Option("--take-over", help="Begin here though the store's events went to another archive.")
+    ] = False,
+) -> None:
+    """Move the events of the store at REDIS_URL into Parquet files, each once, until it is stopped."""
+    _need_polars()
+    from liverec.event_archiving import EventArchiving
+
+    EventArchiving(out, tenant, keep_days, takes_over=take_over).run(every, once=once)
+
+
+def _need_polars() -> None:
+    if find_spec("polars") is None:
+        raise ConfigError("this command needs polars; install it with: pip install 'liverec[archive]'")
