@@ -12,9 +12,8 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from app.server import Server
 from engine.errors import ConfigError, LiverecError
-from liverec import demonstration, event_commands
+from liverec import event_commands
 
 if TYPE_CHECKING:
     from liverec.data_options import DataOptions
@@ -230,6 +229,9 @@ def serve(
     workers: Annotated[int | None, typer.Option(help="Processes; else LIVEREC_WORKERS, else 1.")] = None,
 ) -> None:
     """Serve a bundle. Without REDIS_URL a private store is started, with its files in var/."""
+    # The service takes a second to import, which the other commands do not need.
+    from app.server import Server
+
     Server.of({"bundle": bundle, "host": host, "port": port, "workers": workers}).run()
 
 
@@ -241,6 +243,8 @@ def demo(
 ) -> None:
     """Fetch MovieLens 100K, train on it, load its histories and serve: the whole product in one command."""
     _need_training()
+    from liverec import demonstration
+
     demonstration.demo(port, workers, cache)
 
 
