@@ -95,12 +95,17 @@ class EventLog:
         if other:
             raise _claimed(other.decode(), place.decode(), archive_id, folder)
 
+    async def archive(self) -> tuple[str, str] | None:
+        """Return id and folder of the archive that the log goes to, if it goes to one."""
+        with reported():
+            claimed = await self._redis.hmget(self._connection.key(ARCHIVE_KEY), "id", "folder")
+        return None if claimed[0] is None else (claimed[0].decode(), claimed[1].decode())
+
     async def check_archive(self, archive_id: str, folder: str) -> None:
         """Raise ConfigError if the log goes to another archive than the one that is read."""
-        with reported():
-            other, place = await self._redis.hmget(self._connection.key(ARCHIVE_KEY), "id", "folder")
-        if other is not None and other.decode() != archive_id:
-            raise _claimed(other.decode(), place.decode(), archive_id, folder)
+        claimed = await self.archive()
+        if claimed is not None and claimed[0] != archive_id:
+            raise _claimed(*claimed, archive_id, folder)
 
     async def forgotten(self) -> dict[int, dict[str, int]]:
         """Return of each partition the pseudonyms of users who were forgotten, with their version then."""

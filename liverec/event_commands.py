@@ -34,6 +34,45 @@ def archive(
     EventArchiving(out, tenant, keep_days, takes_over=take_over).run(every, once=once)
 
 
+@events_cli.command("export")
+def export_events(
+    out: Annotated[Path, typer.Option(help="A .parquet, .csv or .jsonl file.")],
+    archive: ArchiveFolder = None,
+    tenant: Tenant = "",
+) -> None:
+    """Write all events to one table: those of the archive, and those in the store at REDIS_URL beyond them."""
+    _need_polars()
+    from liverec.event_export import export_events
+
+    export_events(out, archive, tenant)
+
+
+@events_cli.command("import")
+def import_events(
+    file: Annotated[Path, typer.Argument(help="A .parquet, .csv or .jsonl file, as export writes it.")],
+    archive: ArchiveFolder = None,
+    tenant: Tenant = "",
+) -> None:
+    """Write the events of a table to the store at REDIS_URL. Repeating it counts nothing twice."""
+    _need_polars()
+    from liverec.event_import import import_events
+
+    import_events(file, archive, tenant)
+
+
+@events_cli.command("verify")
+def verify_events(archive: ArchiveFolder = None, tenant: Tenant = "") -> None:
+    """Check the archive, and that every history in the store at REDIS_URL is what the events make of it.
+
+    Ends with exit code 1 if anything is wrong.
+    """
+    _need_polars()
+    from liverec.event_verification import verify_events
+
+    if not verify_events(archive, tenant):
+        raise typer.Exit(1)
+
+
 def _need_polars() -> None:
     if find_spec("polars") is None:
         raise ConfigError("this command needs polars; install it with: pip install 'liverec[archive]'")

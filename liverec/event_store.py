@@ -19,6 +19,11 @@ class EventStore:
     settings: Settings
     tenant: str
 
+    @staticmethod
+    def is_set() -> bool:
+        """Tell whether REDIS_URL names a store."""
+        return Settings.read().redis_url is not None
+
     @classmethod
     def of(cls, tenant: str = "") -> Self:
         """Read the settings; raises ConfigError without REDIS_URL."""
