@@ -61,7 +61,7 @@ class Archive:
 
     def append(self, rows: Sequence[EventRow]) -> None:
         """Add rows that are missing. When this returns they are on disk; before that, none of them is there."""
-        added = []
+        added: list[ArchiveFile | None] = []
         for day, of_day in groupby(
             sorted(rows, key=lambda row: day_of(row.log_id)), key=lambda row: day_of(row.log_id)
         ):

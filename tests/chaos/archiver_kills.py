@@ -20,10 +20,13 @@ import polars as pl
 from redis import Redis
 
 from app.embedded_store import EmbeddedStore
+from app.history_check import HistoryCheck
 from app.settings import Settings
 from app.store import Outcome, Store
 from app.user_store import UserStore
+from archive.archive_check import ArchiveCheck
 from archive.archive_snapshot import ArchiveSnapshot
+from archive.finding import Finding
 from engine.events import Event
 
 USERS, ITEMS, LOT = 40, 60, 20
@@ -187,9 +190,11 @@ def run(folder: Path, size: int, seed: int) -> dict[str, object]:
             for _ in range(size):
                 moments[kill(ready.next(), Moments(out, redis, chance))] += 1
         finish(out, store.url)
+        findings = verify(out, store.url)
         left = sum(redis.xlen(key) for key in redis.scan_iter("*:log"))
     figures = compare(out, writer)
     assert left == 0, f"{left} entries are left in the log after a clean run (seed {seed})"
+    assert not any(finding.wrong for finding in findings), f"{findings} (seed {seed})"
     wrong = {name: figures[name] for name in ("lost", "doubled", "altered", "forgotten rows") if figures[name]}
     assert not wrong, f"{wrong} (seed {seed})"
     return {"kills": size, "seed": seed, **figures, "moments": dict(moments)}
@@ -232,6 +237,20 @@ def finish(out: Path, url: str) -> None:
     process = archiver(out, url, "--once")
     _, said = process.communicate(b"go\n", timeout=60)
     assert process.returncode == 0, said.decode()
+
+
+def verify(out: Path, url: str) -> list[Finding]:
+    """Return what `liverec events verify` finds."""
+
+    async def histories() -> list[Finding]:
+        store = await Store.connect(url, Settings(store_timeout_seconds=30))
+        try:
+            return await HistoryCheck(store, out, "").findings()
+        finally:
+            await store.close()
+
+    with ArchiveSnapshot(out) as snapshot:
+        return [*ArchiveCheck(snapshot, Settings().dedupe_seconds).findings(), *asyncio.run(histories())]
 
 
 def compare(out: Path, writer: Writer) -> dict[str, object]:
