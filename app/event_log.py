@@ -68,12 +68,14 @@ class EventLog:
             start = f"({lot[-1][0].decode()}"
 
     async def remove(self, entries: Iterable[LogEntry]) -> None:
-        """Remove these entries and no others."""
+        """Remove these entries and no others. If the store loses that in a crash, they are recognised."""
+        commands: list[Command] = []
         # By their ids: what a store that was set back to a backup has there instead must stay.
         for partition, own in groupby(sorted(entries, key=_partition_of), key=_partition_of):
             ids = [entry.log_id for entry in own]
-            commands: list[Command] = [([self._key(partition)], lot) for lot in _lots(ids, REMOVED_AT_ONCE)]
-            await self._connection.run(self._remove, commands)
+            commands += [([self._key(partition)], lot) for lot in _lots(ids, REMOVED_AT_ONCE)]
+        for lot in _lots(commands, LOGS_AT_ONCE):
+            await self._connection.run_unconfirmed(self._remove, lot, ())
 
     async def forget_event_ids(self, events: Sequence[tuple[str, str, int]]) -> None:
         """Forget that events (user_id, event_id, version) were written, unless they came again after that version."""

@@ -66,6 +66,10 @@ class RecordedEvents:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Delete what was written to read from, and let the archiver delete files again."""
         self._open.close()
 
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import polars as pl
 
 from archive.archive_snapshot import ArchiveSnapshot
-from archive.event_rows import IDENTITY, SCHEMA
+from archive.event_rows import IDENTITY, SCHEMA, log_order
 from archive.finding import SHOWN, Finding
-from archive.log_id import day_of
+from archive.log_id import day_of, order_of
 from archive.manifest import ArchiveFile
 from engine.errors import DataError
 
@@ -70,7 +70,15 @@ class ArchiveCheck:
 
     def _offsets(self) -> Finding:
         manifest = self._snapshot.manifest
-        ids = self._snapshot.scan().select("partition", "log_id").collect(engine="streaming").rows()
-        beyond = [log_id for partition, log_id in ids if not manifest.is_past(partition, log_id)]
-        wrong = [f"{log_id} is archived and beyond the offset of its partition" for log_id in beyond]
-        return Finding.of("offsets cover what is archived", len(ids), wrong)
+        schema = {"partition": pl.Int32, "milliseconds": pl.UInt64, "sequence": pl.UInt64}
+        placed = [(partition, *order_of(log_id)) for partition, log_id in manifest.offsets.items()]
+        offsets = pl.LazyFrame(placed, schema=schema, orient="row")
+        milliseconds, sequence = log_order()
+        covered = (milliseconds < pl.col("milliseconds")) | (
+            (milliseconds == pl.col("milliseconds")) & (sequence <= pl.col("sequence"))
+        )
+        rows = self._snapshot.scan().join(offsets, on="partition", how="left")
+        beyond = rows.filter(~covered.fill_null(value=False)).select("partition", "log_id")
+        found = beyond.sort("partition", "log_id").collect(engine="streaming").rows()
+        wrong = [f"{log_id} of partition {partition} is beyond the offset" for partition, log_id in found]
+        return Finding.of("offsets cover what is archived", manifest.rows, wrong)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,8 +16,6 @@ from training.dataset import Dataset
 from training.recorded_dataset import added, alone
 
 console = Console(stderr=True)
-_open: list[RecordedEvents] = []
-"""Data sets are read lazily, and the files under them must stay until the command ends."""
 
 
 def with_recorded(dataset: Callable[[], Dataset] | None, archive: Path, tenant: str) -> Dataset:
@@ -26,7 +25,8 @@ def with_recorded(dataset: Callable[[], Dataset] | None, archive: Path, tenant: 
     """
     base = None if dataset is None else dataset()
     recorded, gone = asyncio.run(_read(base, archive, tenant))
-    _open.append(recorded)
+    # Data sets are read lazily: the files under them must stay until the command ends.
+    atexit.register(recorded.close)
     if EventStore.is_set():
         console.print(f"{recorded.archived:,} events are archived, and {recorded.logged:,} in the store beyond them")
     else:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import uuid
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from recorded import PARTITIONS, SETTINGS, archive_round, archived, rated, with_store
@@ -258,3 +262,16 @@ def test_old_days_are_removed_and_come_back_only_for_a_moment(url: str, out: Pat
 
     with_store(url, work)
     assert archived(out)["event_id"].to_list() == ["e-1"]
+
+
+def test_metrics_tell_what_is_not_archived(start: Callable[..., Any], url: str) -> None:
+    service = start(redis_url=url)
+    assert "liverec_unarchived_events 0.0" in service.http.get("/metrics").text
+    for user in ("a", "b", "c"):
+        assert service.http.post("/rate", json={"user_id": user, "item_id": "1", "rating": 4}).status_code == 200
+    assert "liverec_unarchived_events 3.0" in service.http.get("/metrics").text
+
+
+def test_a_service_imports_neither_polars_nor_the_archive() -> None:
+    check = "import sys, app.service, app.server; sys.exit(bool({'polars', 'archive', 'torch'} & sys.modules.keys()))"
+    assert subprocess.run([sys.executable, "-c", check]).returncode == 0

@@ -192,3 +192,12 @@ def test_a_flipped_byte_a_missing_file_and_doubled_rows_are_found(archive: Archi
     first, second = problems(archive)
     assert "is not what was written" in first
     assert "is missing" in second
+
+
+def test_an_offset_that_went_back_is_found(archive: Archive) -> None:
+    archive.append([row(f"{DAY_1}-10"), row(f"{DAY_1}-0", partition=2)])
+    archive.manifest.model_copy(update={"offsets": {0: f"{DAY_1}-9"}}).write(archive.folder)
+    assert problems(archive) == [
+        f"{DAY_1}-10 of partition 0 is beyond the offset",
+        f"{DAY_1}-0 of partition 2 is beyond the offset",
+    ]
