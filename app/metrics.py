@@ -53,6 +53,12 @@ class Metrics:
             ("outcome",),
             registry=self._registry,
         )
+        self.unarchived_events = Gauge(
+            "liverec_unarchived_events",
+            "Events in the store's log that are not archived yet, when the store was last asked",
+            registry=self._registry,
+            multiprocess_mode="mostrecent",
+        )
         self.seconds = Histogram(
             "liverec_seconds", "Seconds to answer", ("call",), buckets=SECONDS, registry=self._registry
         )

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from typing import Annotated
 from urllib.parse import unquote_to_bytes
 
 from fastapi import APIRouter, Depends, Request, Response
 from starlette.convertors import PathConvertor, register_url_convertor
 
+from app.event_log import EventLog
 from app.problems import MEDIA_TYPE
 from app.serving import Serving
-from engine.errors import QueryError
+from engine.errors import QueryError, StoreError
 
 JSON = "application/json"
 PROBLEM = {"content": {MEDIA_TYPE: {"schema": {"type": "object"}}}}
+STORE_SECONDS = 0.5
 router = APIRouter()
 
 
@@ -70,4 +74,9 @@ async def ready(serving: Service) -> dict[str, str | int]:
 @router.get("/metrics", tags=["health"], response_class=Response)
 async def metrics(serving: Service) -> Response:
     """Counters and times in Prometheus' form."""
+    with suppress(StoreError, TimeoutError):
+        # Metrics are wanted most while the store is slow.
+        async with asyncio.timeout(STORE_SECONDS):
+            length = await EventLog(serving.store.connection).length()
+            serving.metrics.unarchived_events.set(length)
     return Response(serving.metrics.render(), media_type="text/plain; version=0.0.4")

@@ -80,6 +80,8 @@ class Settings(BaseSettings):
     """Bytes of images and sounds that the store takes in all."""
     max_live_items: int = Field(default=1_000_000, ge=1)
     """How many added or changed items the store takes; each worker holds them in memory."""
+    archive_days: int | None = Field(default=None, ge=1, le=36_500)
+    """For how many whole days the archive keeps events after the day on which they came; for ever if not set."""
     deleted_days: float = Field(default=30.0, ge=2, allow_inf_nan=False)
     """After how many days the store forgets that an item was deleted.
 

@@ -8,7 +8,9 @@ from engine.events import Event
 
 OUT_OF_REACH = {
     "bundle": "what was learned from the user's events stays in the bundles that were trained on them; train without",
-    "offline_data": "the files that training reads; `liverec load` leaves the user out of the store, training does not",
+    "archive": "the archive of events, until the archiver's next round removes them; files that were exported from it",
+    "offline_data": "the files that training reads; `liverec load` leaves the user out, and so does training with"
+    " --archive and REDIS_URL; other training does not",
     "store_files": "the append-only file until the server rewrites it (BGREWRITEAOF), and backups",
 }
 

@@ -26,9 +26,9 @@ def atomic_file(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         yield temporary
-        _flush(temporary)
+        flush(temporary)
         temporary.replace(path)
-        _flush(path.parent)
+        flush(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -41,11 +41,11 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         for each in temporary.rglob("*"):
-            _flush(each)
-        _flush(temporary)
+            flush(each)
+        flush(temporary)
         temporary.chmod(0o755)
         temporary.rename(path)
-        _flush(path.parent)
+        flush(path.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -61,7 +61,8 @@ def check_target(path: Path) -> None:
         raise ConfigError(f"{path} cannot be written ({error.strerror}); choose another name") from error
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
+    """Bring a file, or the names in a folder, to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated
 
 import typer
 
-from engine.errors import ConfigError
+from liverec.training_packages import need_polars
 
 Tenant = Annotated[str, typer.Option(help="Whose part of the store; that of no tenant by default.")]
 
@@ -31,8 +30,7 @@ def restore(
 
 
 def _module() -> ModuleType:
-    if find_spec("polars") is None:
-        raise ConfigError("this command needs polars; install it with: pip install 'liverec[archive]'")
+    need_polars()
     # Serving must not import polars.
     from liverec import backup
 

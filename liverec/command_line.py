@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-from app.server import Server
 from engine.errors import ConfigError, LiverecError
-from liverec import backup_commands, demonstration
-
-if TYPE_CHECKING:
-    from liverec.data_options import DataOptions
+from liverec import backup_commands, event_commands
+from liverec.data_arguments import (
+    DATA_HELP,
+    DEFAULT_BUNDLE,
+    DEFAULT_CACHE,
+    Archive,
+    BundlePath,
+    Cache,
+    Columns,
+    Configs,
+    Histories,
+    Items,
+    Media,
+    Minutes,
+    Sets,
+    Tenant,
+    data_options,
+)
+from liverec.training_packages import need_training
 
 FAILURE = 2
 console = Console(stderr=True)
@@ -32,42 +45,15 @@ items_cli = typer.Typer(no_args_is_help=True, help="The items that came while th
 cli.add_typer(items_cli, name="items")
 cli.command("backup")(backup_commands.backup)
 cli.command("restore")(backup_commands.restore)
-
-DATA_HELP = (
-    "[b]ml-100k[/b] (fetched by itself), or a file, folder or zip: any GroupLens layout, a CSV or Parquet with user_id,"
-    " item_id, rating?, timestamp?, kind?, or a folder with train, valid? and test files."
-)
-Items = Annotated[
-    list[Path] | None,
-    typer.Option(
-        help="Items: item_id, title, categories, year, description, image, audio. Repeatable; later ones win."
-    ),
-]
-Media = Annotated[
-    Path | None, typer.Option(help="A folder to look for images and audio in before that of the items file.")
-]
-Columns = Annotated[
-    list[str] | None,
-    typer.Option("--column", help="Which column is which, for example --column user_id=uid. Repeatable."),
-]
-Configs = Annotated[list[Path] | None, typer.Option("--config", help="A TOML of configs/; later ones win. Repeatable.")]
-Sets = Annotated[
-    list[str] | None, typer.Option("--set", help="One value, for example --set retriever.epochs=20. Repeatable.")
-]
-Minutes = Annotated[float | None, typer.Option(help="Begin nothing new after so many minutes.")]
-BundlePath = Annotated[Path, typer.Option("--bundle", help="The bundle folder.")]
-Histories = Annotated[
-    list[Path],
-    typer.Option("--histories", help="Events that make the histories, for example train.csv.gz. Repeatable."),
-]
-Cache = Annotated[Path, typer.Option(help="Where fetched and unpacked data is kept.")]
-DEFAULT_BUNDLE = Path("bundles/demo")
-DEFAULT_CACHE = Path("var/data")
+cli.add_typer(event_commands.events_cli, name="events")
+cli.command()(event_commands.archive)
 
 
 @cli.command()
 def data(
     source: Annotated[str, typer.Argument(metavar="DATA", help=DATA_HELP)] = "ml-100k",
+    archive: Archive = None,
+    tenant: Tenant = "",
     items: Items = None,
     media: Media = None,
     column: Columns = None,
@@ -77,13 +63,15 @@ def data(
     out: Annotated[Path | None, typer.Option(help="A folder for the cleaned events and the report.")] = None,
 ) -> None:
     """Read and clean a data set, and report what was wrong with it."""
-    _offline().data(_options(source, cache, column, items, config, setting, media), out)
+    _offline().data(data_options(source, cache, column, items, config, setting, media, archive, tenant), out)
 
 
 @cli.command()
 def train(
     source: Annotated[str, typer.Option("--data", help=DATA_HELP)] = "ml-100k",
     out: Annotated[Path, typer.Option(help="The bundle folder to write.")] = DEFAULT_BUNDLE,
+    archive: Archive = None,
+    tenant: Tenant = "",
     items: Items = None,
     media: Media = None,
     column: Columns = None,
@@ -94,7 +82,12 @@ def train(
     minutes: Minutes = None,
 ) -> None:
     """Train sources and a ranker, and write the bundle that `liverec serve` opens. Stopped, it goes on where it was."""
-    _offline().train(_options(source, cache, column, items, config, setting, media), out, auto=auto, minutes=minutes)
+    _offline().train(
+        data_options(source, cache, column, items, config, setting, media, archive, tenant),
+        out,
+        auto=auto,
+        minutes=minutes,
+    )
 
 
 @cli.command()
@@ -102,6 +95,8 @@ def compare(
     config: Configs = None,
     source: Annotated[str, typer.Option("--data", help=DATA_HELP)] = "ml-100k",
     out: Annotated[Path, typer.Option(help="A folder for bundles, table and picture.")] = Path("bundles/comparison"),
+    archive: Archive = None,
+    tenant: Tenant = "",
     items: Items = None,
     media: Media = None,
     column: Columns = None,
@@ -109,7 +104,7 @@ def compare(
     cache: Cache = DEFAULT_CACHE,
 ) -> None:
     """Train several configs on one split and measure them side by side: quality, intervals, seconds, size, speed."""
-    _search().compare(_options(source, cache, column, items, config, setting, media), out)
+    _search().compare(data_options(source, cache, column, items, config, setting, media, archive, tenant), out)
 
 
 @cli.command()
@@ -122,6 +117,8 @@ def tune(
     ),
     trials: Annotated[int, typer.Option(help="How many trials to add at most.")] = 20,
     minutes: Minutes = None,
+    archive: Archive = None,
+    tenant: Tenant = "",
     items: Items = None,
     media: Media = None,
     column: Columns = None,
@@ -130,7 +127,7 @@ def tune(
     cache: Cache = DEFAULT_CACHE,
 ) -> None:
     """Search a space of configs with Optuna, by validation only."""
-    options = _options(source, cache, column, items, config, setting, media)
+    options = data_options(source, cache, column, items, config, setting, media, archive, tenant)
     _search().tune(options, space, out, journal=journal, trials=trials, minutes=minutes)
 
 
@@ -138,6 +135,8 @@ def tune(
 def evaluate(
     source: Annotated[str, typer.Option("--data", help="The data that the bundle was trained on.")] = "ml-100k",
     bundle: BundlePath = DEFAULT_BUNDLE,
+    archive: Archive = None,
+    tenant: Tenant = "",
     items: Items = None,
     media: Media = None,
     column: Columns = None,
@@ -147,7 +146,9 @@ def evaluate(
     out: Annotated[Path | None, typer.Option(help="A JSON file for the table.")] = None,
 ) -> None:
     """Measure a bundle on the test events, beside popularity and EASE."""
-    _offline().evaluate(_options(source, cache, column, items, config, setting, media), bundle, out)
+    _offline().evaluate(
+        data_options(source, cache, column, items, config, setting, media, archive, tenant), bundle, out
+    )
 
 
 @cli.command()
@@ -205,7 +206,7 @@ def load(
     cache: Cache = DEFAULT_CACHE,
 ) -> None:
     """Put the histories of a data set into the store at REDIS_URL, so that its users are known. Safe to repeat."""
-    _offline().load(_options(source, cache, column, None, config, setting))
+    _offline().load(data_options(source, cache, column, None, config, setting))
 
 
 @items_cli.command("export")
@@ -213,7 +214,7 @@ def export_items(
     out: Annotated[Path, typer.Option(help="A folder, which must not exist, for items.parquet and images/.")],
 ) -> None:
     """Write the items that came while the service ran, from the store at REDIS_URL, for `liverec train --items`."""
-    _need_training()
+    need_training()
     from liverec.item_export import export_items
 
     export_items(out)
@@ -229,6 +230,9 @@ def serve(
     workers: Annotated[int | None, typer.Option(help="Processes; else LIVEREC_WORKERS, else 1.")] = None,
 ) -> None:
     """Serve a bundle. Without REDIS_URL a private store is started, with its files in var/."""
+    # The service takes a second to import, which the other commands do not need.
+    from app.server import Server
+
     Server.of({"bundle": bundle, "host": host, "port": port, "workers": workers}).run()
 
 
@@ -239,32 +243,14 @@ def demo(
     cache: Cache = DEFAULT_CACHE,
 ) -> None:
     """Fetch MovieLens 100K, train on it, load its histories and serve: the whole product in one command."""
-    _need_training()
+    need_training()
+    from liverec import demonstration
+
     demonstration.demo(port, workers, cache)
 
 
-def _options(
-    source: str,
-    cache: Path,
-    column: list[str] | None,
-    items: list[Path] | None,
-    config: list[Path] | None,
-    setting: list[str] | None,
-    media: Path | None = None,
-) -> DataOptions:
-    _need_training()
-    from liverec.data_options import DataOptions
-
-    return DataOptions(source, cache, column or [], items or [], config or [], setting or [], media)
-
-
-def _need_training() -> None:
-    if find_spec("torch") is None or find_spec("polars") is None:
-        raise ConfigError("this command needs the training packages; install them with: pip install 'liverec[train]'")
-
-
 def _offline() -> ModuleType:
-    _need_training()
+    need_training()
     # Serving must not import torch: it costs seconds and hundreds of megabytes.
     from liverec import offline
 
@@ -272,7 +258,7 @@ def _offline() -> ModuleType:
 
 
 def _search() -> ModuleType:
-    _need_training()
+    need_training()
     from liverec import search
 
     return search

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from archive.manifest import is_archive
 from engine.errors import ConfigError
+from liverec.recorded_data import with_recorded
 from training.config import TrainingConfig, load_config
-from training.dataset import Dataset, open_dataset
+from training.dataset import Dataset, checked_media, described, open_dataset
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +24,25 @@ class DataOptions:
     config: Sequence[Path] = ()
     setting: Sequence[str] = ()
     media: Path | None = None
+    archive: Path | None = None
+    tenant: str = ""
 
     def dataset(self) -> Dataset:
-        """Open the data set."""
-        columns = named_values("--column", self.column)
-        return open_dataset(self.source, cache=self.cache, items=self.items, media=self.media, columns=columns)
+        """Open the data set, with the events of the archive if there is one; it may be the whole data set."""
+        if is_archive(Path(self.source)):
+            if self.archive is not None:
+                raise ConfigError(
+                    f"--data {self.source} is an archive already; leave --archive out, or give other data"
+                )
+            alone = with_recorded(None, Path(self.source), self.tenant)
+            return replace(alone, items=described(self.items, self._columns()), media=checked_media(self.media))
+        return self._offline() if self.archive is None else with_recorded(self._offline, self.archive, self.tenant)
+
+    def _offline(self) -> Dataset:
+        return open_dataset(self.source, cache=self.cache, items=self.items, media=self.media, columns=self._columns())
+
+    def _columns(self) -> dict[str, str]:
+        return named_values("--column", self.column)
 
     def training_config(self) -> TrainingConfig:
         """Read the config."""

@@ -15,6 +15,7 @@ from rich.table import Table
 from app.settings import Settings
 from app.store import Store
 from app.user_store import UserStore
+from archive.manifest import is_archive
 from engine.atomic import check_target, write_atomically
 from engine.bundle import Bundle
 from engine.errors import BundleError, ConfigError, DataError
@@ -184,6 +185,10 @@ def export(histories: Sequence[Path], out: Path, bundle: Path, column: Texts, ca
 def load(options: DataOptions) -> None:
     """Put the histories of a data set into the store."""
     settings = Settings.read()
+    if is_archive(Path(options.source)):
+        raise ConfigError(
+            f"{options.source} is an archive: its events would count twice; use `liverec events export` and `import`"
+        )
     if settings.redis_url is None:
         raise ConfigError("REDIS_URL is not set; it must name the store that the service uses")
     events = _cleaned(options.dataset(), options.training_config().cleaning)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
+from archive.manifest import is_archive
 from engine.errors import ConfigError, DataError
 from training.archive import unpack
 from training.columns import check_requested
@@ -13,8 +14,10 @@ from training.download import fetch_ml_100k
 from training.event_frame import canonical_events
 from training.item_layers import laid_over
 from training.layouts import event_table, item_frame, recognise
+from training.recorded_rows import archived_events
 
 ML_100K = "ml-100k"
+ALL, TRAIN = "all", "train"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +50,26 @@ def open_dataset(
     requested = dict(columns or {})
     check_requested(requested)
     layout = recognise(_locate(source, cache))
-    parts = {part: canonical_events(event_table(path), requested) for part, path in layout.events.items()}
+    parts = {part: _events(path, requested) for part, path in layout.events.items()}
+    files = items or ([layout.items] if layout.items else [])
+    return Dataset(_name(source), parts, described(files, requested), checked_media(media))
+
+
+def described(items: Sequence[Path], requested: Mapping[str, str]) -> pl.LazyFrame | None:
+    """Return what files say of items; None without a file."""
+    frames = [item_frame(path, requested) for path in items]
+    return laid_over(frames) if frames else None
+
+
+def checked_media(media: Path | None) -> Path | None:
+    """Return a folder of media; raises ConfigError if it is not there."""
     if media is not None and not media.is_dir():
         raise ConfigError(f"--media {media}: there is no such folder. Give the one that holds images and audio.")
-    described = items or ([layout.items] if layout.items else [])
-    frames = [item_frame(path, requested) for path in described]
-    return Dataset(_name(source), parts, laid_over(frames) if frames else None, media)
+    return media
+
+
+def _events(path: Path, requested: Mapping[str, str]) -> pl.LazyFrame:
+    return archived_events(path) if is_archive(path) else canonical_events(event_table(path), requested)
 
 
 def _locate(source: str | Path, cache: Path) -> Path:

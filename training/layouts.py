@@ -7,6 +7,7 @@
 | MovieLens latest, 20M, 25M, 32M | ratings.csv | movies.csv |
 | MovieLens 1M, 10M, MovieTweetings | ratings.dat | movies.dat |
 | RecBole atomic files | NAME.inter | NAME.item |
+| archive of events | its folder, by its manifest.json | - |
 | any one table | a .csv, .tsv, .parquet or .jsonl file | - |
 
 Text may be gzip (.csv.gz, .tsv.gz, .dat.gz, .jsonl.gz). A folder's events are no .jsonl.
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import polars as pl
 
+from archive.manifest import is_archive
 from engine.errors import DataError
 from training.grouplens import RATING_COLUMNS, read_movies_dat, read_u_item
 from training.item_frame import FOLDER, canonical_items
@@ -46,6 +48,8 @@ class Layout:
 
 def recognise(path: Path) -> Layout:
     """Tell the layout of a file or an unpacked folder; raises DataError if there is none or more than one."""
+    if is_archive(path):
+        return Layout({"all": path})
     if path.is_dir():
         return _folder(_inner(path))
     require_content(path)
