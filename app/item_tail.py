@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
+from app.failure_log import log_failure
 from app.item_document import ItemDocument
 from app.item_encoding import BATCH, ItemEncoding, Vector
 from app.item_store import AT_ONCE, LOT, ChangeLog, ItemStore
@@ -104,10 +105,10 @@ class ItemTail:
             except StoreError:
                 self._was_away = True
                 self._metrics.item_tail_failures.labels("store").inc()
-            except Exception:
+            except Exception as error:  # noqa: BLE001 (it is logged)
                 # The service must go on answering, and the next try may succeed: an item can be mended or deleted.
                 self._metrics.item_tail_failures.labels("unforeseen").inc()
-                logger.exception("items could not be brought up to date; trying again")
+                log_failure("items could not be brought up to date; trying again", error)
             else:
                 continue
             self._hurry.clear()
@@ -193,7 +194,9 @@ class ItemTail:
         found: list[Vector | None] = []
         for item_id, reading in zip(item_ids, await self._encoding.readings(contents), strict=True):
             if isinstance(reading, LiverecError):
-                logger.warning("item %r cannot be read by this bundle's content network: %s", item_id, reading)
+                # Who may read the log need not be allowed to know the items.
+                logger.warning("an item cannot be read by this bundle's content network; its id is logged for debug")
+                logger.debug("item %r cannot be read: %s", item_id, reading)
             found.append(None if isinstance(reading, LiverecError) else reading)
         return found
 

@@ -138,7 +138,7 @@ async def build_serving(proven: Proven, connection: StoreConnection, metrics: Me
     """
     url = connection.settings.redis_url
     assert url is not None  # noqa: S101 (there is a connection to it)
-    store = await Store.of(connection.within(tenant) if tenant else connection)
+    store = await Store.of(connection.of_tenant(tenant))
     return Serving(*proven, store, url.get_secret_value(), metrics)
 
 

@@ -104,7 +104,9 @@ def declared_routes(routers: Iterable[APIRouter]) -> list[tuple[APIRoute, Scope 
     Raises TypeError for a route that says neither.
     """
     routes = [route for router in routers for route in router.routes]
-    declared: list[tuple[APIRoute, Scope | None]] = [(route, route.needed) for route in routes if isinstance(route, TimedRoute | OpenRoute)]
+    declared: list[tuple[APIRoute, Scope | None]] = [
+        (route, route.needed) for route in routes if isinstance(route, TimedRoute | OpenRoute)
+    ]
     if len(declared) < len(routes):
         raise TypeError("a route says no scope; give its router a route_class of app/timed_route.py")
     return declared

@@ -15,6 +15,7 @@ from rich.markup import escape
 from app.server import Server
 from engine.errors import ConfigError, LiverecError
 from liverec import demonstration
+from liverec.key_commands import keys_cli
 
 if TYPE_CHECKING:
     from liverec.data_options import DataOptions
@@ -30,6 +31,7 @@ cli = typer.Typer(
 )
 items_cli = typer.Typer(no_args_is_help=True, help="The items that came while the service ran.")
 cli.add_typer(items_cli, name="items")
+cli.add_typer(keys_cli, name="keys")
 
 DATA_HELP = (
     "[b]ml-100k[/b] (fetched by itself), or a file, folder or zip: any GroupLens layout, a CSV or Parquet with user_id,"
@@ -59,6 +61,7 @@ Histories = Annotated[
     typer.Option("--histories", help="Events that make the histories, for example train.csv.gz. Repeatable."),
 ]
 Cache = Annotated[Path, typer.Option(help="Where fetched and unpacked data is kept.")]
+TenantName = Annotated[str, typer.Option("--tenant", help="Whose namespace of the store; none for the one without.")]
 
 DEFAULT_BUNDLE = Path("bundles/demo")
 DEFAULT_CACHE = Path("var/data")
@@ -202,20 +205,22 @@ def load(
     config: Configs = None,
     setting: Sets = None,
     cache: Cache = DEFAULT_CACHE,
+    tenant: TenantName = "",
 ) -> None:
     """Put the histories of a data set into the store at REDIS_URL, so that its users are known. Safe to repeat."""
-    _offline().load(_options(source, cache, column, None, config, setting))
+    _offline().load(_options(source, cache, column, None, config, setting), tenant)
 
 
 @items_cli.command("export")
 def export_items(
     out: Annotated[Path, typer.Option(help="A folder, which must not exist, for items.parquet and images/.")],
+    tenant: TenantName = "",
 ) -> None:
     """Write the items that came while the service ran, from the store at REDIS_URL, for `liverec train --items`."""
     _need_training()
     from liverec.item_export import export_items
 
-    export_items(out)
+    export_items(out, tenant)
 
 
 @cli.command()
