@@ -13,6 +13,7 @@ from app.failure_log import log_failure
 from app.item_document import ItemDocument
 from app.item_encoding import BATCH, ItemEncoding, Vector
 from app.item_store import AT_ONCE, LOT, ChangeLog, ItemStore
+from app.keys import NO_TENANT, Namespace
 from app.live_items import LiveItems
 from app.metrics import Metrics
 from engine.errors import LiverecError, StoreError
@@ -38,6 +39,7 @@ class ItemTail:
         encoding: ItemEncoding,
         metrics: Metrics,
         deleted_days: float,
+        namespace: Namespace = NO_TENANT,
     ) -> None:
         self.applied = 0
         self.lag = 0
@@ -48,6 +50,8 @@ class ItemTail:
         self._items = items
         self._encoding = encoding
         self._metrics = metrics
+        self._lag_gauge = metrics.item_lag.labels(namespace.tenant)
+        self._dead_rows_gauge = metrics.item_dead_rows.labels(namespace.tenant)
         self._deleted_days = deleted_days
         self._moved = asyncio.Condition()
         self._hurry, self._has_stale = asyncio.Event(), asyncio.Event()
@@ -129,8 +133,8 @@ class ItemTail:
             await self._move(*changes[-1])
         self._was_away = False
         self.lag = max(newest - self.applied, 0)
-        self._metrics.item_lag.set(self.lag)
-        self._metrics.item_dead_rows.set(self._items.catalogue.dead_rows)
+        self._lag_gauge.set(self.lag)
+        self._dead_rows_gauge.set(self._items.catalogue.dead_rows)
 
     async def _changes(self) -> tuple[bool, list[tuple[int, str]]]:
         """Return whether the last change is in the log as it was applied, and what follows it."""

@@ -45,12 +45,14 @@ class Metrics:
         self.item_lag = Gauge(
             "liverec_item_lag",
             "Changes of items that are in the store and not yet in the slowest worker",
+            ("tenant",),
             registry=self._registry,
             multiprocess_mode="livemax",
         )
         self.item_dead_rows = Gauge(
             "liverec_item_dead_rows",
             "Rows that changed and deleted items have left behind in the worker with the most of them",
+            ("tenant",),
             registry=self._registry,
             multiprocess_mode="livemax",
         )

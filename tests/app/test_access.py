@@ -13,6 +13,7 @@ from key_ring import SCOPES, KeyRing, keyed, sent
 from problem_document import check
 
 from app.access import DOCUMENTATION, STATIC, ScopeTable
+from app.server import Server
 from app.service import ROUTERS, create_app
 from app.settings import Settings
 from app.timed_route import TimedRoute, declared_routes
@@ -181,6 +182,17 @@ def test_settings_that_cannot_be(monkeypatch, variables: dict[str, str], words: 
         monkeypatch.setenv(name, value)
     with pytest.raises(ConfigError, match=words):
         Settings.read()
+
+
+@pytest.mark.parametrize(("host", "is_told"), [("0.0.0.0", True), ("::", True), ("127.0.0.1", False), ("::1", False)])
+def test_who_lets_all_in_is_told(caplog: pytest.LogCaptureFixture, tmp_path, host: str, is_told: bool) -> None:
+    Server(Settings(host=host)).check_keys()
+    assert ("all who reach it may do all" in caplog.text) is is_told
+    caplog.clear()
+    ring = KeyRing(tmp_path / "keys.toml")
+    ring.add("read")
+    Server(Settings(host=host, keys=ring.path)).check_keys()
+    assert not caplog.text
 
 
 def test_all_scopes_are_tried() -> None:

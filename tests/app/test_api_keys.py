@@ -73,18 +73,18 @@ def test_an_expired_key_is_none(ring: KeyRing) -> None:
 )
 def test_a_file_that_cannot_be_used(ring: KeyRing, text: str) -> None:
     ring.path.write_text(text)
-    with pytest.raises(ConfigError, match="LIVEREC_KEYS: .*keys.toml") as caught:
+    with pytest.raises(ConfigError, match=r"LIVEREC_KEYS: .*keys.toml") as caught:
         keys_of(ring)
     assert SECRET not in str(caught.value)
     assert caught.value.__cause__ is None
-    assert caught.value.__suppress_context__
+    assert caught.value.__context__ is None or caught.value.__suppress_context__
 
 
 @pytest.mark.parametrize("content", [None, b"\xff\xfe"])
 def test_a_file_that_cannot_be_read(ring: KeyRing, content: bytes | None) -> None:
     if content is not None:
         ring.path.write_bytes(content)
-    with pytest.raises(ConfigError, match="cannot be read|is no UTF-8"):
+    with pytest.raises(ConfigError, match=r"cannot be read|is no UTF-8"):
         KeyFile(ring.path).keys(()) if content else keys_of(ring)
 
 

@@ -36,7 +36,6 @@ def test_nothing_is_named(start, url: str, tmp_path: Path) -> None:
     # What the network refuses: it is said in the answer.
     assert http.post("/items", json={"item_id": CANARY, "metadata": {"near": "nowhere"}}).status_code == 422
     ring.path.write_text(f'[[keys]]\nname = "{CANARY}"\nsecret = "{key}"')
-    log = tmp_path / "log"
     _wait_for_the_file_to_be_looked_at(service, http)
     http.close()
     service.process.send_signal(signal.SIGINT)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from problem_document import check
 
@@ -93,8 +91,3 @@ def test_no_other_page_may_call_unless_it_is_named(service, start, store_url: st
 )
 def test_an_unknown_parameter_is_refused(service, method: str, path: str) -> None:
     check(service.http.request(method, path, params={"limit": "5"}), 422, "limit", "Extra inputs", "'5'")
-
-
-def test_others_are_told_of_at_the_start(start, store_url: str, tmp_path: Path) -> None:
-    service = start(LIVEREC_HOST="0.0.0.0")
-    service.stop()

@@ -189,6 +189,8 @@ def test_metrics_are_not_for_tenants(tenants: list[Tenant], ring: KeyRing) -> No
     url = f"{tenants[0].base_url}/metrics"
     eventually(lambda: httpx.get(url, headers=sent(of_all)).status_code == 200)
     check(httpx.get(url, headers=sent(mine)), 403, "belongs to no tenant")
+    shown = httpx.get(url, headers=sent(of_all)).text
+    assert all(f'liverec_item_lag{{tenant="{each}"}}' in shown for each in NAMES)
 
 
 def test_all_of_it_outlives_a_restart(boot, keys: list[str], name: str, tmp_path: Path, item_store: str) -> None:
