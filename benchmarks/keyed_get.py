@@ -3,7 +3,7 @@
     python benchmarks/keyed_get.py [--bundle bundles/demo] [--rounds 40] [--requests 100] [--seed 1]
 
 Three services with one worker each, each with a store of its own that holds the same histories, answer the same
-requests in turn, on one connection each. The differences are medians over rounds, in microseconds of wall time a request.
+requests in turn, on one connection each. Differences are medians over rounds, in microseconds of wall time a request.
 """
 
 from __future__ import annotations
@@ -22,9 +22,8 @@ import httpx
 import result
 from serving_process import free_port, serving
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from key_ring import KeyRing, sent
 
 from engine.bundle import Bundle
