@@ -11,10 +11,10 @@ from starlette.background import BackgroundTask
 
 from app.event_writing import Acknowledged, EventWriting
 from app.feedback import Feedback, Undo, UndoReceipt, parse_feedback
-from app.problems import body_problem
+from app.problems import PROBLEM, body_problem
 from app.rating import MAX_EVENTS, ExternalId, Rating, Receipt, check_id, parse_ratings
-from app.routes import JSON, PROBLEM, Service
-from app.timed_route import TimedRoute
+from app.routes import JSON, Service
+from app.timed_route import WriteRoute
 from engine.errors import QueryError
 
 Key = Annotated[ExternalId | None, Header(description="The event_id of a single event")]
@@ -27,7 +27,7 @@ WRITES: Responses = {
     503: {"description": "The events could not be stored; send them again with the same event_ids", **PROBLEM},
 }
 Given = TypeVar("Given", Rating, Feedback)
-feedback_router = APIRouter(tags=["feedback"], route_class=TimedRoute)
+feedback_router = APIRouter(tags=["feedback"], route_class=WriteRoute)
 
 
 class UndoOptions(BaseModel):

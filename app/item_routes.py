@@ -9,10 +9,10 @@ from pydantic import ValidationError
 
 from app.item import MAX_ITEMS_AT_ONCE, Item, ItemPatch, parse_items
 from app.item_answer import ItemAnswer, ItemDeletion, ItemPage, ItemReceipt, SimilarAnswer
-from app.problems import body_problem, problem
+from app.problems import PROBLEM, body_problem, problem
 from app.rating import ExternalId
-from app.routes import JSON, PROBLEM, Service, check_encoding
-from app.timed_route import TimedRoute
+from app.routes import JSON, Service, check_encoding
+from app.timed_route import ReadRoute, WriteRoute
 from engine.errors import QueryError
 from engine.query import MAX_ITEMS
 
@@ -36,14 +36,15 @@ WRITES: Responses = {
 FILE: dict[str, object] = {"type": "string", "format": "binary"}
 
 
-item_router = APIRouter(tags=["items"], route_class=TimedRoute)
+item_router = APIRouter(tags=["items"], route_class=ReadRoute)
+item_write_router = APIRouter(tags=["items"], route_class=WriteRoute)
 
 
 def _body(content: dict[str, dict[str, object]]) -> dict[str, object]:
     return {"requestBody": {"required": True, "content": {kind: {"schema": each} for kind, each in content.items()}}}
 
 
-@item_router.post(
+@item_write_router.post(
     "/items",
     response_model=ItemReceipt,
     responses=WRITES,
@@ -112,7 +113,7 @@ async def similar_items(
     return await serving.items.reading.similar(item_id, n, space)
 
 
-@item_router.put(
+@item_write_router.put(
     "/items/{item_id:path}/image",
     responses={**WRITES, **UNKNOWN, 415: {"description": "Content-Type is no image/*", **PROBLEM}},
     openapi_extra=_body({"image/*": FILE}),
@@ -123,7 +124,7 @@ async def put_image(request: Request, serving: Service, item_id: ItemId) -> Resp
     return await _put_file(request, serving, item_id, "image")
 
 
-@item_router.put(
+@item_write_router.put(
     "/items/{item_id:path}/audio",
     responses={**WRITES, **UNKNOWN, 415: {"description": "Content-Type is no audio/*", **PROBLEM}},
     openapi_extra=_body({"audio/*": FILE}),
@@ -142,7 +143,7 @@ async def get_item(request: Request, serving: Service, item_id: ItemId) -> ItemA
     return await serving.items.reading.get(item_id)
 
 
-@item_router.patch(
+@item_write_router.patch(
     "/items/{item_id:path}",
     responses={**WRITES, **UNKNOWN},
     response_model=ItemReceipt,
@@ -161,7 +162,7 @@ async def patch_item(request: Request, serving: Service, item_id: ItemId) -> Res
     return Response(receipt.model_dump_json(), media_type=JSON)
 
 
-@item_router.delete("/items/{item_id:path}", responses={**WRITES, **UNKNOWN})
+@item_write_router.delete("/items/{item_id:path}", responses={**WRITES, **UNKNOWN})
 async def delete_item(request: Request, serving: Service, item_id: ItemId) -> ItemDeletion:
     """Take an item out of all answers. It stays in the histories of those who met it. Again, it answers the same."""
     check_encoding(request, "item_id")

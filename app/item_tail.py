@@ -9,9 +9,11 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
+from app.failure_log import log_failure
 from app.item_document import ItemDocument
 from app.item_encoding import BATCH, ItemEncoding, Vector
 from app.item_store import AT_ONCE, LOT, ChangeLog, ItemStore
+from app.keys import NO_TENANT, Namespace
 from app.live_items import LiveItems
 from app.metrics import Metrics
 from engine.errors import LiverecError, StoreError
@@ -37,6 +39,7 @@ class ItemTail:
         encoding: ItemEncoding,
         metrics: Metrics,
         deleted_days: float,
+        namespace: Namespace = NO_TENANT,
     ) -> None:
         self.applied = 0
         self.lag = 0
@@ -47,6 +50,8 @@ class ItemTail:
         self._items = items
         self._encoding = encoding
         self._metrics = metrics
+        self._lag_gauge = metrics.item_lag.labels(namespace.tenant)
+        self._dead_rows_gauge = metrics.item_dead_rows.labels(namespace.tenant)
         self._deleted_days = deleted_days
         self._moved = asyncio.Condition()
         self._hurry, self._has_stale = asyncio.Event(), asyncio.Event()
@@ -104,10 +109,10 @@ class ItemTail:
             except StoreError:
                 self._was_away = True
                 self._metrics.item_tail_failures.labels("store").inc()
-            except Exception:
+            except Exception as error:  # noqa: BLE001 (it is logged)
                 # The service must go on answering, and the next try may succeed: an item can be mended or deleted.
                 self._metrics.item_tail_failures.labels("unforeseen").inc()
-                logger.exception("items could not be brought up to date; trying again")
+                log_failure("items could not be brought up to date; trying again", error)
             else:
                 continue
             self._hurry.clear()
@@ -128,8 +133,8 @@ class ItemTail:
             await self._move(*changes[-1])
         self._was_away = False
         self.lag = max(newest - self.applied, 0)
-        self._metrics.item_lag.set(self.lag)
-        self._metrics.item_dead_rows.set(self._items.catalogue.dead_rows)
+        self._lag_gauge.set(self.lag)
+        self._dead_rows_gauge.set(self._items.catalogue.dead_rows)
 
     async def _changes(self) -> tuple[bool, list[tuple[int, str]]]:
         """Return whether the last change is in the log as it was applied, and what follows it."""
@@ -193,7 +198,9 @@ class ItemTail:
         found: list[Vector | None] = []
         for item_id, reading in zip(item_ids, await self._encoding.readings(contents), strict=True):
             if isinstance(reading, LiverecError):
-                logger.warning("item %r cannot be read by this bundle's content network: %s", item_id, reading)
+                # Who may read the log need not be allowed to know the items.
+                logger.warning("an item cannot be read by this bundle's content network; its id is logged for debug")
+                logger.debug("item %r cannot be read: %s", item_id, reading)
             found.append(None if isinstance(reading, LiverecError) else reading)
         return found
 

@@ -25,6 +25,6 @@ class Items:
         encoding = ItemEncoding(bundle.content)
         live = LiveItems(recommender.catalogue, recommender.items, encoding.version)
         log = ChangeLog(url, settings, connection.namespace)
-        self.tail = ItemTail(store, log, live, encoding, metrics, settings.deleted_days)
+        self.tail = ItemTail(store, log, live, encoding, metrics, settings.deleted_days, connection.namespace)
         self.writing = ItemWriting(store, self.tail, live, encoding, metrics, settings, version)
         self.reading = ItemReading(store, self.tail, live, version)

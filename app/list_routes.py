@@ -8,14 +8,15 @@ from fastapi import APIRouter, Query, Response
 
 from app.answer import Answer
 from app.list_options import ListOptions, TrendingOptions
-from app.routes import JSON, PROBLEM, Service
-from app.timed_route import TimedRoute
+from app.problems import PROBLEM
+from app.routes import JSON, Service
+from app.timed_route import ReadRoute
 
 RESPONSES: dict[int | str, dict[str, Any]] = {
     422: {"description": "An option is malformed, out of bounds or unknown", **PROBLEM},
     429: {"description": "This worker has as many requests as it may; try again", **PROBLEM},
 }
-list_router = APIRouter(tags=["lists"], route_class=TimedRoute)
+list_router = APIRouter(tags=["lists"], route_class=ReadRoute)
 
 
 @list_router.head("/popular", include_in_schema=False)

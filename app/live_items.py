@@ -141,7 +141,8 @@ class LiveItems:
         try:
             self.catalogue.put([item])
         except QueryError as error:
-            logger.warning("item %r is left without its vector: %s", item.item_id, error)
+            logger.warning("an item is left without its vector; its id is logged for debug")
+            logger.debug("item %r is left without its vector: %s", item.item_id, error)
             self.catalogue.put([replace(item, content_vector=None)])
 
     def _live(self, document: ItemDocument) -> LiveItem:

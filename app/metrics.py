@@ -23,18 +23,36 @@ class Metrics:
             registry=self._registry,
         )
         self.events = Counter("liverec_events", "Events by what became of them", ("outcome",), registry=self._registry)
+        self.key_requests = Counter(
+            "liverec_key_requests",
+            "Requests by the name of their key, and whether they were let in",
+            ("key", "outcome"),
+            registry=self._registry,
+        )
+        self.key_file_failures = Counter(
+            "liverec_key_file_failures",
+            "Changes of the file of keys that could not be taken over",
+            registry=self._registry,
+        )
+        self.limited_alone = Counter(
+            "liverec_limited_alone",
+            "Requests that a worker counted for itself, since the store that counts for all was away",
+            registry=self._registry,
+        )
         self.items = Counter(
             "liverec_items", "Items that were added, changed or deleted here", ("call",), registry=self._registry
         )
         self.item_lag = Gauge(
             "liverec_item_lag",
             "Changes of items that are in the store and not yet in the slowest worker",
+            ("tenant",),
             registry=self._registry,
             multiprocess_mode="livemax",
         )
         self.item_dead_rows = Gauge(
             "liverec_item_dead_rows",
             "Rows that changed and deleted items have left behind in the worker with the most of them",
+            ("tenant",),
             registry=self._registry,
             multiprocess_mode="livemax",
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 import time
 import uuid
@@ -11,13 +10,13 @@ from dataclasses import dataclass
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.failure_log import log_failure
 from app.problems import problem
 
 REQUEST_ID = "x-request-id"
 ARRIVED = "liverec.arrived"
 """Where a request says when it came (time.perf_counter): its deadline counts from there."""
 PRINTABLE = re.compile(r"[\x21-\x7e]{1,128}")
-logger = logging.getLogger("liverec")
 
 
 class RequestId:
@@ -48,10 +47,11 @@ class RequestId:
 
         try:
             await self._app(scope, receive, send_with_id)
-        except Exception:
-            logger.exception("unforeseen error in request %s", request_id)
+        except Exception as error:  # noqa: BLE001 (it is logged, and nothing may end the worker)
+            log_failure(f"unforeseen error in request {request_id}", error)
             if started:
-                raise
+                # Raised, it would be logged with all that it says. The server cuts off an answer that is not whole.
+                return
             answer = problem(500, f"an unforeseen error; the log has it under X-Request-ID {request_id}")
             await answer(scope, receive, send_with_id)
 

@@ -26,6 +26,7 @@ from engine.errors import (
 )
 
 MEDIA_TYPE = "application/problem+json"
+PROBLEM = {"content": {MEDIA_TYPE: {"schema": {"type": "object"}}}}
 RETRY_SECONDS = "1"
 MOST_ERRORS = 10_000
 MOST_SHOWN = 100

@@ -13,12 +13,13 @@ from app.deadline import DEADLINE_PARAMETER, Deadline, deadline_of
 from app.item_routes import BUSY
 from app.options import RecommendOptions, query_parameters, read_options
 from app.prediction import PredictionAnswer, PredictionRequest
+from app.problems import PROBLEM
 from app.rating import ExternalId
 from app.recommending import Served
-from app.routes import JSON, PROBLEM, Service, check_encoding
+from app.routes import JSON, Service, check_encoding
 from app.serving import Serving
 from app.session import BatchRequest, RankRequest, SessionRequest
-from app.timed_route import TimedRoute
+from app.timed_route import ReadRoute
 
 UserId = Annotated[ExternalId, Path(description="Any id; slashes and Unicode are fine", examples=["42"])]
 Responses = dict[int | str, dict[str, Any]]
@@ -36,7 +37,7 @@ VERSION: Responses = {
 }
 PROBLEMS: Responses = {**WRONG, **BUSY, **LARGE, **VERSION}
 HURRIED = {"parameters": [DEADLINE_PARAMETER]}
-recommend_router = APIRouter(tags=["recommend"], route_class=TimedRoute)
+recommend_router = APIRouter(tags=["recommend"], route_class=ReadRoute)
 
 
 @recommend_router.get(

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import unquote_to_bytes
 
 from fastapi import APIRouter, Depends, Request, Response
 from starlette.convertors import PathConvertor, register_url_convertor
 
 from app.event_log import EventLog
-from app.problems import MEDIA_TYPE
-from app.serving import Serving
+from app.problems import PROBLEM
+from app.serving import Serving, serving_of
+from app.timed_route import MetricsRoute, OpenRoute
 from engine.errors import QueryError, StoreError
 
 JSON = "application/json"
-PROBLEM = {"content": {MEDIA_TYPE: {"schema": {"type": "object"}}}}
+MALFORMED: dict[int | str, dict[str, Any]] = {
+    422: {"description": "The query has a parameter that is unknown", **PROBLEM}
+}
 STORE_SECONDS = 0.5
-router = APIRouter()
+router = APIRouter(tags=["health"], route_class=OpenRoute)
+metrics_router = APIRouter(tags=["health"], route_class=MetricsRoute)
 
 
 class AnyPath(PathConvertor):
@@ -28,12 +32,6 @@ class AnyPath(PathConvertor):
 
 
 register_url_convertor("path", AnyPath())
-
-
-def serving_of(request: Request) -> Serving:
-    """Return what the start-up put in place."""
-    serving: Serving = request.app.state.serving
-    return serving
 
 
 def check_encoding(request: Request, name: str) -> None:
@@ -57,21 +55,21 @@ Service = Annotated[Serving, Depends(_service)]
 
 
 @router.head("/health/live", include_in_schema=False)
-@router.get("/health/live", tags=["health"])
+@router.get("/health/live")
 async def live() -> dict[str, str]:
     """The process runs."""
     return {"status": "live"}
 
 
 @router.head("/health/ready", include_in_schema=False)
-@router.get("/health/ready", responses={503: {"description": "Not ready", **PROBLEM}}, tags=["health"])
+@router.get("/health/ready", responses={503: {"description": "Not ready", **PROBLEM}})
 async def ready(serving: Service) -> dict[str, str | int]:
     """The bundle has proven itself and the store answers; `item_lag` counts changes of items not yet seen here."""
     lag = await serving.items.tail.measured_lag()
     return {"status": "ready", "model_version": serving.model_version, "item_lag": lag}
 
 
-@router.get("/metrics", tags=["health"], response_class=Response)
+@metrics_router.get("/metrics", response_class=Response, responses=MALFORMED)
 async def metrics(serving: Service) -> Response:
     """Counters and times in Prometheus' form."""
     with suppress(StoreError, TimeoutError):

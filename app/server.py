@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import ipaddress
+import logging
 import os
 import shutil
 import signal
@@ -18,6 +20,7 @@ from dataclasses import dataclass
 import uvicorn
 from pydantic import SecretStr
 
+from app.api_keys import KeyFile
 from app.embedded_store import EmbeddedStore
 from app.metrics import FOLDER_VARIABLE
 from app.service import create_app, open_proven
@@ -27,6 +30,7 @@ from engine.errors import ConfigError
 
 READY_SECONDS = 60.0
 DRAIN_SECONDS = 10
+logger = logging.getLogger("liverec")
 Announce = Callable[[str], None]
 
 
@@ -50,6 +54,7 @@ class Server:
     def run(self, prepare: Callable[[str], None] | None = None, announce: Announce | None = None) -> None:
         """Serve. `prepare` gets the store's URL before the start, `announce` the service's once it is ready."""
         self.check_address()
+        self.check_keys()
         # uvicorn raises SIGTERM again when it is done: without this the process would end before its store is stopped.
         signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
         with ExitStack() as stack:
@@ -80,6 +85,16 @@ class Server:
                     f"cannot listen on {host}:{port} ({error.strerror}); choose another --port"
                 ) from error
 
+    def check_keys(self) -> None:
+        """Raise ConfigError if the file of keys cannot be used; without one, warn if others can reach the service."""
+        settings = self.settings
+        if settings.keys is not None:
+            KeyFile(settings.keys).keys(settings.tenants)
+        elif not _is_loopback(settings.host):
+            logger.warning(
+                "LIVEREC_KEYS is not set, and the service listens on %s: all who reach it may do all", settings.host
+            )
+
     def _announce(self, announce: Announce) -> None:
         deadline = time.monotonic() + READY_SECONDS
         while time.monotonic() < deadline:
@@ -87,6 +102,11 @@ class Server:
                 announce(self.url)
                 return
             time.sleep(0.05)
+
+
+def _is_loopback(host: str) -> bool:
+    addresses = (each[4][0] for each in socket.getaddrinfo(host, None))
+    return all(ipaddress.ip_address(str(address).partition("%")[0]).is_loopback for address in addresses)
 
 
 async def _check_store(settings: Settings) -> None:
@@ -116,6 +136,8 @@ def _serve(settings: Settings) -> None:
         "server_header": False,
         "timeout_graceful_shutdown": DRAIN_SECONDS,
     }
+    for tenant in settings.tenants:
+        open_proven(settings.of_tenant(tenant))
     proven = open_proven(settings)
     if settings.workers == 1:
         uvicorn.run(create_app(settings, proven), **options)  # type: ignore[arg-type]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from fastapi import Request
+
 from app.answer import STORE_UNREACHABLE
+from app.api_keys import API_KEY, ApiKey
 from app.event_writing import EventWriting
 from app.filtering import Filtering
 from app.items import Items
@@ -27,8 +30,8 @@ from engine.window import DEFAULT_WEIGHTS
 class Serving:
     """Holds no state of any user: that is the store's."""
 
-    def __init__(self, bundle: Bundle, recommender: Recommender, store: Store, url: str) -> None:
-        self.metrics = Metrics()
+    def __init__(self, bundle: Bundle, recommender: Recommender, store: Store, url: str, metrics: Metrics) -> None:
+        self.metrics = metrics
         self.store = store
         self.items = Items(bundle, recommender, store.connection, url, self.metrics)
         self._recommender = recommender
@@ -76,6 +79,13 @@ class Serving:
                 for item_id, rating, index in predicted
             ],
         )
+
+
+def serving_of(request: Request) -> Serving:
+    """Return what answers a request: that of the tenant of its key, which the start-up put in place."""
+    key: ApiKey | None = request.scope.get(API_KEY)
+    servings: dict[str, Serving] = request.app.state.servings
+    return servings["" if key is None else key.tenant]
 
 
 def _exposure(settings: Settings) -> Exposure | None:

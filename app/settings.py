@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +18,17 @@ from engine.window import Weight
 
 PREFIX = "LIVEREC_"
 MOST_KIND_CHARACTERS = 64
+MOST_TENANTS = 100
+OWN_NAME = "liverec"
+TENANT = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+ANYBODY = "*"
+ORIGIN = re.compile(r"https?://[a-z0-9.:\[\]-]{1,260}")
+AS_JSON = {
+    "feedback_weights": '{"like": 0.9, "skip": -0.2}',
+    "tenants": '{"acme": "bundles/acme"}',
+    "cors_origins": '["https://shop.example"]',
+}
+"""The settings that are written as JSON, with an example each."""
 
 
 def check_kind(kind: str) -> str:
@@ -28,7 +40,23 @@ def check_kind(kind: str) -> str:
     return kind
 
 
+def check_tenant(name: str) -> str:
+    """Return the name of a tenant; raises ValueError for one that cannot be."""
+    if not TENANT.fullmatch(name) or name == OWN_NAME:
+        raise ValueError(f"a tenant is named by 1 to 32 of a-z, 0-9, _ and -, not {OWN_NAME}, a letter or digit first")
+    return name
+
+
+def check_origin(origin: str) -> str:
+    """Return an origin as browsers send it; raises ValueError for what is none."""
+    if origin != ANYBODY and not ORIGIN.fullmatch(origin):
+        raise ValueError("an origin is written https://shop.example or http://localhost:3000, without a path")
+    return origin
+
+
 Kind = Annotated[str, AfterValidator(check_kind)]
+Tenant = Annotated[str, AfterValidator(check_tenant)]
+Origin = Annotated[str, AfterValidator(check_origin)]
 
 
 class Settings(BaseSettings):
@@ -101,6 +129,14 @@ class Settings(BaseSettings):
 
     From 0 on it is what networks read, like a rating; below 0 it counts against what is like the item.
     """
+    keys: Path | None = None
+    """The file of API keys, which `liverec keys` writes and workers look at every second; unset: all may do all."""
+    tenants: dict[Tenant, Path] = Field(default_factory=dict, max_length=MOST_TENANTS)
+    """Tenants and their bundles, as a JSON object; each has users, items and caches of its own."""
+    cors_origins: list[Origin] = Field(default_factory=list, max_length=100)
+    """Origins whose pages may call the service from a browser, as a JSON list; none if not set."""
+    hsts_seconds: int = Field(default=0, ge=0, le=63_072_000)
+    """For how long browsers shall insist on HTTPS (Strict-Transport-Security); 0 says nothing."""
     clock_skew_seconds: float = Field(default=300.0, ge=0)
     """How far in the future a client's timestamp may lie."""
 
@@ -111,22 +147,36 @@ class Settings(BaseSettings):
         if unknown := sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known):
             raise ConfigError(f"unknown setting {unknown[0]}; known: {', '.join(sorted(known))}")
         try:
-            return cls(**(overrides or {}))  # type: ignore[arg-type]
+            settings = cls(**(overrides or {}))  # type: ignore[arg-type]
         except SettingsError as error:
-            # It names the field, which is the only one that is read as JSON.
-            raise ConfigError(
-                f'{PREFIX}FEEDBACK_WEIGHTS: it must be a JSON object such as {{"like": 0.9, "skip": -0.2}}'
-            ) from error
+            # Its text names the field, which is one of those that are read as JSON.
+            field = next((name for name in AS_JSON if f'"{name}"' in str(error)), next(iter(AS_JSON)))
+            raise ConfigError(f"{PREFIX}{field.upper()}: it must be JSON such as {AS_JSON[field]}") from error
         except ValidationError as error:
             first = error.errors()[0]
             name = "_".join(str(part) for part in first["loc"]).upper()
             variable = name if name == "REDIS_URL" else f"{PREFIX}{name}"
             raise ConfigError(f"{variable}: {first['msg']} (got {first['input']!r:.100})") from error
+        settings.check_together()
+        return settings
+
+    def check_together(self) -> None:
+        """Raise ConfigError for settings of which each alone would do."""
+        if self.tenants and self.keys is None:
+            raise ConfigError(f"{PREFIX}TENANTS is set, but only keys tell tenants apart; set {PREFIX}KEYS too")
+        if self.keys is not None and ANYBODY in self.cors_origins:
+            raise ConfigError(f"{PREFIX}CORS_ORIGINS: '*' lets anybody's page use a key; name the origins")
+
+    def of_tenant(self, tenant: str) -> Settings:
+        """Return the same settings with a tenant's bundle; the very same without a tenant."""
+        return self.model_copy(update={"bundle": self.tenants[tenant]}) if tenant else self
 
     def environment(self) -> dict[str, str]:
         """Return the variables that make another process read these very settings."""
         values = self.model_dump(mode="json", exclude={"redis_url"}, exclude_none=True)
-        spelled = {name: json.dumps(each) if isinstance(each, dict) else str(each) for name, each in values.items()}
+        spelled = {
+            name: json.dumps(each) if isinstance(each, dict | list) else str(each) for name, each in values.items()
+        }
         variables = {f"{PREFIX}{name.upper()}": value for name, value in spelled.items()}
         if self.redis_url is not None:
             variables["REDIS_URL"] = self.redis_url.get_secret_value()

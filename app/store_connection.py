@@ -16,7 +16,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from app.keys import NO_TENANT, Keys, Namespace
-from app.settings import Settings
+from app.settings import Settings, check_tenant
 from engine.errors import ConfigError, StoreError
 
 Arguments = list[str | bytes | int | float]
@@ -56,6 +56,13 @@ class StoreConnection:
         other = StoreConnection(self.redis, self.settings, Namespace(tenant))
         other._waits_for_disk = self._waits_for_disk
         return other
+
+    def of_tenant(self, tenant: str) -> StoreConnection:
+        """Return what `within` gives for a tenant, itself for none; raises ConfigError for an impossible name."""
+        try:
+            return self.within(check_tenant(tenant)) if tenant else self
+        except ValueError as error:
+            raise ConfigError(f"tenant {tenant!r:.100}: {error}") from error
 
     def key(self, name: str) -> str:
         """Return a key as the store has it."""

@@ -9,9 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.history_cursor import HistoryCursor
 from app.item_routes import Responses
+from app.problems import PROBLEM
 from app.rating import ExternalId
-from app.routes import PROBLEM, Service, check_encoding
-from app.timed_route import TimedRoute
+from app.routes import Service, check_encoding
+from app.timed_route import AdminRoute, ReadRoute
 from app.user_answer import Forgetting, HistoryPage, UserExport
 
 MOST_EVENTS = 1_000
@@ -22,7 +23,8 @@ PROBLEMS: Responses = {
     429: {"description": "This worker has as many requests under way as it may; try again", **PROBLEM},
     503: {"description": "The store cannot be reached; try again", **PROBLEM},
 }
-user_router = APIRouter(tags=["users"], route_class=TimedRoute)
+user_router = APIRouter(tags=["users"], route_class=ReadRoute)
+user_admin_router = APIRouter(tags=["users"], route_class=AdminRoute)
 
 
 class HistoryOptions(BaseModel):
@@ -47,15 +49,15 @@ async def user_history(
     return await serving.users.history(user_id, query.n, before)
 
 
-@user_router.head("/users/{user_id:path}/export", include_in_schema=False)
-@user_router.get("/users/{user_id:path}/export", responses=PROBLEMS)
+@user_admin_router.head("/users/{user_id:path}/export", include_in_schema=False)
+@user_admin_router.get("/users/{user_id:path}/export", responses=PROBLEMS)
 async def export_user(request: Request, serving: Service, user_id: UserId) -> UserExport:
     """Everything that is stored of a user. It reads the whole log of the user's partition, so it takes its time."""
     check_encoding(request, "user_id")
     return await serving.users.export(user_id)
 
 
-@user_router.delete("/users/{user_id:path}", responses=PROBLEMS)
+@user_admin_router.delete("/users/{user_id:path}", responses=PROBLEMS)
 async def forget_user(request: Request, serving: Service, user_id: UserId) -> Forgetting:
     """Forget a user: history, log entries, cached answers, event_ids, logged exploration.
 

@@ -88,4 +88,4 @@ async def _connect(tenant: str) -> StoreConnection:
             "REDIS_URL is not set; it must name the store (a private one is"
             f" unix://{settings.var.resolve()}/valkey/valkey.sock)"
         )
-    return (await StoreConnection.connect(settings.redis_url.get_secret_value(), settings)).within(tenant)
+    return (await StoreConnection.connect(settings.redis_url.get_secret_value(), settings)).of_tenant(tenant)

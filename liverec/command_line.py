@@ -30,6 +30,7 @@ from liverec.data_arguments import (
     Tenant,
     data_options,
 )
+from liverec.key_commands import keys_cli
 from liverec.training_packages import need_training
 
 FAILURE = 2
@@ -47,6 +48,7 @@ cli.command("backup")(backup_commands.backup)
 cli.command("restore")(backup_commands.restore)
 cli.add_typer(event_commands.events_cli, name="events")
 cli.command()(event_commands.archive)
+cli.add_typer(keys_cli, name="keys")
 
 
 @cli.command()
@@ -204,20 +206,22 @@ def load(
     config: Configs = None,
     setting: Sets = None,
     cache: Cache = DEFAULT_CACHE,
+    tenant: Tenant = "",
 ) -> None:
     """Put the histories of a data set into the store at REDIS_URL, so that its users are known. Safe to repeat."""
-    _offline().load(data_options(source, cache, column, None, config, setting))
+    _offline().load(data_options(source, cache, column, None, config, setting, tenant=tenant))
 
 
 @items_cli.command("export")
 def export_items(
     out: Annotated[Path, typer.Option(help="A folder, which must not exist, for items.parquet and images/.")],
+    tenant: Tenant = "",
 ) -> None:
     """Write the items that came while the service ran, from the store at REDIS_URL, for `liverec train --items`."""
     need_training()
     from liverec.item_export import export_items
 
-    export_items(out)
+    export_items(out, tenant)
 
 
 @cli.command()

@@ -47,7 +47,7 @@ Archive = Annotated[
         help="An archive of events to learn from beside the data, and from what the store at REDIS_URL has beyond it."
     ),
 ]
-Tenant = Annotated[str, typer.Option(help="Whose archive it is; without it, that of no tenant.")]
+Tenant = Annotated[str, typer.Option(help="Whose part of store and archive; without it, that of no tenant.")]
 
 DEFAULT_BUNDLE = Path("bundles/demo")
 DEFAULT_CACHE = Path("var/data")

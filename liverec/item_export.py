@@ -38,8 +38,8 @@ Row = dict[str, Any]
 console = Console(stderr=True)
 
 
-def export_items(out: Path) -> None:
-    """Write items.parquet with the files that it names to a new folder."""
+def export_items(out: Path, tenant: str = "") -> None:
+    """Write items.parquet with the files that it names to a new folder; a tenant's items if one is named."""
     settings = Settings.read()
     if settings.redis_url is None:
         raise ConfigError(
@@ -47,7 +47,7 @@ def export_items(out: Path) -> None:
             f" unix://{settings.var.resolve()}/valkey/valkey.sock)"
         )
     with atomic_folder(out) as folder:
-        rows, parted = asyncio.run(_export(settings.redis_url.get_secret_value(), settings, folder))
+        rows, parted = asyncio.run(_export(settings.redis_url.get_secret_value(), settings, tenant, folder))
         table_of(rows).write_parquet(folder / TABLE)
     images = sum(bool(row["image"]) for row in rows)
     console.print(
@@ -72,11 +72,11 @@ def table_of(rows: Sequence[Row]) -> pl.DataFrame:
     return pl.DataFrame(columns, schema, strict=True)
 
 
-async def _export(url: str, settings: Settings, folder: Path) -> tuple[list[Row], list[str]]:
+async def _export(url: str, settings: Settings, tenant: str, folder: Path) -> tuple[list[Row], list[str]]:
     """Return the rows, and which items lose a file that only the items file below names."""
     connection = await StoreConnection.connect(url, settings)
     try:
-        store, rows, parted = ItemStore(connection), dict[str, Row](), set[str]()
+        store, rows, parted = ItemStore(connection.of_tenant(tenant)), dict[str, Row](), set[str]()
         async for documents in store.scan():
             # Of what was only hidden, the items file that described it says more.
             here = [each for each in documents if not each.is_deleted and not each.of_bundle]

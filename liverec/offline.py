@@ -14,6 +14,7 @@ from rich.table import Table
 
 from app.settings import Settings
 from app.store import Store
+from app.store_connection import StoreConnection
 from app.user_store import UserStore
 from archive.manifest import is_archive
 from engine.atomic import check_target, write_atomically
@@ -183,7 +184,7 @@ def export(histories: Sequence[Path], out: Path, bundle: Path, column: Texts, ca
 
 
 def load(options: DataOptions) -> None:
-    """Put the histories of a data set into the store."""
+    """Put the histories of a data set into the store, into a tenant's namespace if one is named."""
     settings = Settings.read()
     if is_archive(Path(options.source)):
         raise ConfigError(
@@ -193,18 +194,22 @@ def load(options: DataOptions) -> None:
         raise ConfigError("REDIS_URL is not set; it must name the store that the service uses")
     events = _cleaned(options.dataset(), options.training_config().cleaning)
     user_ids = events["user_id"].unique().to_list()
-    count, forgotten = asyncio.run(_load(settings.redis_url.get_secret_value(), settings, events, user_ids))
+    url = settings.redis_url.get_secret_value()
+    count, forgotten = asyncio.run(_load(url, settings, options.tenant, events, user_ids))
     console.print(f"{count:,} events of {len(user_ids) - forgotten:,} users are in the store")
     if forgotten:
         console.print(f"{forgotten:,} users were forgotten there, and their events left out")
 
 
-async def _load(url: str, settings: Settings, events: pl.DataFrame, user_ids: Sequence[str]) -> tuple[int, int]:
-    store = await Store.connect(url, settings)
+async def _load(
+    url: str, settings: Settings, tenant: str, events: pl.DataFrame, user_ids: Sequence[str]
+) -> tuple[int, int]:
+    connection = await StoreConnection.connect(url, settings)
     try:
+        store = await Store.of(connection.of_tenant(tenant))
         return await store.load(histories_of(events, user_ids)), await UserStore(store).count_forgotten(user_ids)
     finally:
-        await store.close()
+        await connection.close()
 
 
 def _prepare(dataset: Dataset, config: TrainingConfig) -> Preparation:

@@ -19,5 +19,7 @@ def base_url(url: str) -> httpx.URL:
 
 
 def headers(api_key: str | None) -> dict[str, str]:
-    """Return the headers of all requests."""
+    """Return the headers of all requests; raises ValueError, without the key, for one that no header can hold."""
+    if api_key is not None and not (api_key.isascii() and api_key.isprintable() and api_key.strip()):
+        raise ValueError("api_key: it must be printable ASCII; give the whole line that `liverec keys add` printed")
     return {"Accept": "application/json"} | ({} if api_key is None else {"X-API-Key": api_key})

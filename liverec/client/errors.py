@@ -5,6 +5,7 @@ LiverecClientError
   AnswerError          an answer came that is none of liverec's
   ApiError             the service said no; `status`, `problem`
     BadRequest         400, 413, 414, 415, 422, 431: what was sent is wrong; sending it again does not help
+    Denied             401, 403: the API key is missing, not good, or lacks the scope
     NotFound           404
     Conflict           409: it contradicts what is there
     TooMany            429: later, after `retry_after` seconds
@@ -73,6 +74,10 @@ class BadRequest(ApiError):
     """What was sent is wrong or too large; nothing was written."""
 
 
+class Denied(ApiError):
+    """The API key is missing, not good any more, or may not do this."""
+
+
 class NotFound(ApiError):
     """Nobody knows it."""
 
@@ -95,7 +100,7 @@ def error_class(status: int) -> type[ApiError]:
         return BadRequest
     if status in UNAVAILABLE:
         return Unavailable
-    return {404: NotFound, 409: Conflict, 429: TooMany}.get(status, ApiError)
+    return {401: Denied, 403: Denied, 404: NotFound, 409: Conflict, 429: TooMany}.get(status, ApiError)
 
 
 def seconds_after(header: str | None) -> float | None:

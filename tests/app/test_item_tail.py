@@ -243,5 +243,5 @@ def test_real_workers_of_one_service_hide_items_together(start, tmp_path: Path) 
                 return all("item 6" not in {each["item_id"] for each in answer["items"]} for answer in answers)
 
             eventually(is_hidden_everywhere)
-        assert "liverec_item_lag 0.0" in service.http.get("/metrics").text
+        assert 'liverec_item_lag{tenant=""} 0.0' in service.http.get("/metrics").text
         service.stop()

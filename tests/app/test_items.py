@@ -126,7 +126,7 @@ def test_all_calls_of_items_are_timed(reader) -> None:
 def test_rows_that_changes_leave_behind_are_counted(reader) -> None:
     def dead_rows() -> float:
         lines = reader.http.get("/metrics").text.splitlines()
-        return next(float(line.split()[1]) for line in lines if line.startswith("liverec_item_dead_rows "))
+        return next(float(line.split()[1]) for line in lines if line.startswith("liverec_item_dead_rows{"))
 
     item = new(1)
     post(reader, item)

@@ -15,6 +15,7 @@ from shop_world import by_popularity, facts, train_shop
 from app import lists
 from app.item_years import ItemYears
 from app.list_options import ListOptions, TrendingOptions
+from app.metrics import Metrics
 from app.serving import Serving
 from app.settings import Settings
 from app.store import Store
@@ -37,7 +38,7 @@ def with_serving(bundle: Bundle, url: str, work: Callable[[Serving], Awaitable[T
     async def run() -> T:
         store = await Store.connect(url, Settings())
         try:
-            return await work(Serving(bundle, bundle.recommender(), store, url))
+            return await work(Serving(bundle, bundle.recommender(), store, url, Metrics()))
         finally:
             await store.close()
 

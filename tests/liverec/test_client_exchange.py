@@ -8,7 +8,7 @@ import uuid
 import pytest
 from flaky_proxy import Failure, FlakyProxy
 
-from liverec.client import Answer, AsyncClient, BadRequest, Client, Retries, Unavailable
+from liverec.client import Answer, AsyncClient, BadRequest, Client, Denied, Retries, Unavailable
 from liverec.client.decoding import decode
 from liverec.client.options import ItemFields
 
@@ -22,6 +22,24 @@ def test_the_key_is_sent_and_never_shown(connect, proxy: FlakyProxy) -> None:
         client.recommend("somebody")
     assert proxy.seen[0].headers["X-API-Key"] == "secret-key"
     assert "secret" not in repr(caught.value) + str(caught.value)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_key_that_is_not_enough_is_an_error_of_its_own(connect, proxy: FlakyProxy, status: int) -> None:
+    client = connect(proxy.url, api_key="secret-key")
+    proxy.failures = [Failure(status)]
+    with pytest.raises(Denied) as caught:
+        client.recommend("somebody")
+    assert caught.value.status == status
+    assert len(proxy.seen) == 1
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+@pytest.mark.parametrize("key", ["secret\nkey", "sécret", "", " "])
+def test_a_key_that_no_header_can_hold(kind, key: str) -> None:
+    with pytest.raises(ValueError, match="api_key: it must be") as caught:
+        kind(api_key=key)
+    assert "cret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("kind", [Client, AsyncClient])

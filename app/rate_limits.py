@@ -1,0 +1,80 @@
+"""RateLimits: how many requests a key may make, counted for all workers together."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+from limits import RateLimitItem
+from limits.aio.storage import MemoryStorage, RedisStorage
+from limits.aio.strategies import SlidingWindowCounterRateLimiter
+
+from app.api_keys import ApiKey
+from app.metrics import Metrics
+from app.store_connection import StoreConnection, reported
+from engine.errors import StoreError
+
+PREFIX = "liverec:rate"
+MOST_SECONDS = 0.1
+"""How long the store may take to count: a request must not hang on it."""
+AWAY_SECONDS = 1.0
+"""How long a worker counts alone before it asks a store again that did not answer."""
+logger = logging.getLogger("liverec")
+
+
+class RateLimits:
+    """Counts over a sliding window, in one round trip to the store; while that is away, in each worker for itself."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._alone = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._together: SlidingWindowCounterRateLimiter | None = None
+        self._metrics = metrics
+        self._asks_from = 0.0
+        self._free_from: dict[tuple[str, str], float] = {}
+
+    def share(self, connection: StoreConnection) -> None:
+        """Count in that store from now on, over its connections."""
+        pool: object = connection.redis.connection_pool
+        storage = RedisStorage("async+redis://", implementation="redispy", key_prefix=PREFIX, connection_pool=pool)  # type: ignore[arg-type]
+        self._together = SlidingWindowCounterRateLimiter(storage)
+
+    async def wait(self, key: ApiKey) -> float | None:
+        """Count a request; return None if the key may make it, else the seconds after which it may make another."""
+        if key.limit is None:
+            return None
+        bucket = key.tenant, key.name
+        # Who was refused is refused without asking again, until there may be room.
+        if (left := self._free_from.get(bucket, 0.0) - time.monotonic()) > 0:
+            return left
+        seconds = await self._wait(key.limit, *bucket)
+        if seconds is None:
+            self._free_from.pop(bucket, None)
+        else:
+            self._free_from[bucket] = time.monotonic() + seconds
+        return seconds
+
+    async def _wait(self, limit: RateLimitItem, *bucket: str) -> float | None:
+        now = time.monotonic()
+        if self._together is not None and now >= self._asks_from:
+            was_away = self._asks_from > 0
+            # While one request tries, the others go on alone.
+            self._asks_from = now + AWAY_SECONDS if was_away else 0.0
+            try:
+                with reported():
+                    async with asyncio.timeout(MOST_SECONDS):
+                        seconds = await _asked(self._together, limit, *bucket)
+            except (StoreError, TimeoutError):
+                self._asks_from = time.monotonic() + AWAY_SECONDS
+            else:
+                self._asks_from = 0.0
+                return seconds
+        self._metrics.limited_alone.inc()
+        return await _asked(self._alone, limit, *bucket)
+
+
+async def _asked(limiter: SlidingWindowCounterRateLimiter, limit: RateLimitItem, *bucket: str) -> float | None:
+    if await limiter.hit(limit, *bucket):
+        return None
+    stats = await limiter.get_window_stats(limit, *bucket)
+    return min(max(stats.reset_time - time.time(), 0.0), limit.get_expiry())
