@@ -16,8 +16,15 @@ from app.problems import problem
 REQUEST_ID = "x-request-id"
 ARRIVED = "liverec.arrived"
 """Where a request says when it came (time.perf_counter): its deadline counts from there."""
+DRAINING = "liverec.draining"
+"""Where a request says that the worker which answers it is about to end."""
 PRINTABLE = re.compile(r"[\x21-\x7e]{1,128}")
 logger = logging.getLogger("liverec")
+
+
+def request_id(given: str) -> str:
+    """Return what the client sent as X-Request-ID, or a new one where that is not printable and short."""
+    return given if PRINTABLE.fullmatch(given) else uuid.uuid4().hex
 
 
 class RequestId:
@@ -34,8 +41,7 @@ class RequestId:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = Headers(scope=scope).get(REQUEST_ID, "")
-        request_id = given if PRINTABLE.fullmatch(given) else uuid.uuid4().hex
+        own = request_id(Headers(scope=scope).get(REQUEST_ID, ""))
         started = False
         scope[ARRIVED] = time.perf_counter()
 
@@ -43,16 +49,16 @@ class RequestId:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                MutableHeaders(scope=message)[REQUEST_ID] = request_id
+                MutableHeaders(scope=message)[REQUEST_ID] = own
             await send(message)
 
         try:
             await self._app(scope, receive, send_with_id)
         except Exception:
-            logger.exception("unforeseen error in request %s", request_id)
+            logger.exception("unforeseen error in request %s", own)
             if started:
                 raise
-            answer = problem(500, f"an unforeseen error; the log has it under X-Request-ID {request_id}")
+            answer = problem(500, f"an unforeseen error; the log has it under X-Request-ID {own}")
             await answer(scope, receive, send_with_id)
 
 

@@ -8,9 +8,10 @@ from urllib.parse import unquote_to_bytes
 from fastapi import APIRouter, Depends, Request, Response
 from starlette.convertors import PathConvertor, register_url_convertor
 
+from app.middleware import DRAINING
 from app.problems import MEDIA_TYPE
 from app.serving import Serving
-from engine.errors import QueryError
+from engine.errors import QueryError, UnreadyError
 
 JSON = "application/json"
 PROBLEM = {"content": {MEDIA_TYPE: {"schema": {"type": "object"}}}}
@@ -61,10 +62,16 @@ async def live() -> dict[str, str]:
 
 @router.head("/health/ready", include_in_schema=False)
 @router.get("/health/ready", responses={503: {"description": "Not ready", **PROBLEM}}, tags=["health"])
-async def ready(serving: Service) -> dict[str, str | int]:
-    """The bundle has proven itself and the store answers; `item_lag` counts changes of items not yet seen here."""
+async def ready(request: Request, serving: Service) -> dict[str, str | int]:
+    """The bundle has proven itself and the store answers; `item_lag` counts changes of items not yet seen here.
+
+    `bundle` is `current`, or says that a newer one was refused. 503 `draining`: this worker is about to end.
+    """
+    if request.scope.get(DRAINING):
+        raise UnreadyError("draining: this worker is about to end; connect again")
     lag = await serving.items.tail.measured_lag()
-    return {"status": "ready", "model_version": serving.model_version, "item_lag": lag}
+    state: str = request.app.state.bundle_watch.state
+    return {"status": "ready", "model_version": serving.model_version, "item_lag": lag, "bundle": state}
 
 
 @router.get("/metrics", tags=["health"], response_class=Response)

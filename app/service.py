@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
+import signal
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from importlib import metadata
+from pathlib import Path
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
 from app.admission import Admission
 from app.body_budget import BodyBudget
+from app.bundle_watch import BundleWatch
 from app.feedback_routes import feedback_router
 from app.item_routes import item_router
 from app.list_routes import list_router
+from app.metrics import Metrics
 from app.middleware import BodyLimit, BodySizes, RequestId
 from app.parent import end_with_parent
 from app.problems import install_problems
@@ -32,6 +38,7 @@ DESCRIPTION = "Recommendations that count every rating in the very next answer."
 
 
 Proven = tuple[Bundle, Recommender]
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[dict[str, object]]]
 
 
 def create_app(settings: Settings | None = None, proven: Proven | None = None) -> FastAPI:
@@ -39,6 +46,7 @@ def create_app(settings: Settings | None = None, proven: Proven | None = None) -
     if settings is None:
         # This is a worker process, which must not outlive the one that started it.
         end_with_parent()
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     chosen = settings or Settings.read()
     # Swagger and ReDoc come from the package, not from a CDN: /docs works behind any firewall.
     app: FastAPI = FastAPIOffline(
@@ -84,22 +92,41 @@ def _body_sizes(settings: Settings) -> BodySizes:
     )
 
 
-def _lifespan(settings: Settings, proven: Proven | None) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _lifespan(settings: Settings, proven: Proven | None) -> Lifespan:
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, object]]:
+        nonlocal proven
         if settings.redis_url is None:
             raise ConfigError("REDIS_URL is not set; start the service with `liverec serve`, which starts a store")
-        bundle, recommender = proven or open_proven(settings)
         async with AsyncExitStack() as stack:
             url = settings.redis_url.get_secret_value()
             store = await Store.connect(url, settings)
             stack.push_async_callback(store.close)
-            serving = app.state.serving = Serving(bundle, recommender, store, url)
-            stack.push_async_callback(serving.items.tail.stop)
-            await serving.items.tail.start()
+            metrics = Metrics()
+
+            def make(folder: Path, given: Proven | None = None) -> Serving:
+                opened = given or open_proven(settings.model_copy(update={"bundle": folder}))
+                return Serving(*opened, store, url, metrics)
+
+            def use(serving: Serving) -> None:
+                app.state.serving = serving
+
+            watch = BundleWatch(settings.bundle, make(settings.bundle, proven), make, use, settings.bundle_poll_seconds)
+            # It holds the first bundle in memory.
+            proven = None
+            app.state.bundle_watch = watch
+            stack.push_async_callback(watch.stop)
+            await watch.start()
+            _on_hangup(watch.hurry)
             # What is loaded now lives as long as the process: the collector need not look at it with every request.
             gc.collect()
             gc.freeze()
-            yield
+            yield {"metrics": metrics}
 
     return lifespan
+
+
+def _on_hangup(act: Callable[[], None]) -> None:
+    # Only the main thread gets signals.
+    if hasattr(signal, "SIGHUP") and threading.current_thread() is threading.main_thread():
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, act)
