@@ -12,9 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-
-sys.path[:0] = [str(Path(__file__).parents[1])]
-
 from served import ROOT, free_port, wait_for
 
 
@@ -31,8 +28,7 @@ class ChaosService:
     def workers(self) -> list[psutil.Process]:
         """Return the processes that serve."""
         parent = psutil.Process(self.process.pid)
-        spawned = [each for each in parent.children() if "spawn_main" in " ".join(each.cmdline())]
-        return spawned or [parent]
+        return [each for each in parent.children() if _is_worker(each)] or [parent]
 
     def megabytes(self) -> float:
         """Return the memory of all workers; what they share counts once (PSS)."""
@@ -41,6 +37,13 @@ class ChaosService:
     def tracebacks(self) -> str:
         text = self.log.read_text(errors="replace")
         return text[text.find("Traceback") :][:3_000] if "Traceback" in text else ""
+
+
+def _is_worker(process: psutil.Process) -> bool:
+    try:
+        return "spawn_main" in " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return False
 
 
 @contextmanager

@@ -12,8 +12,8 @@ from collections import Counter
 from pathlib import Path
 
 import httptools
-from chaos_service import chaos_service
-from hostile_bytes import SMUGGLED, Hostile, get, hostile
+from chaos.chaos_service import chaos_service
+from chaos.hostile_bytes import SMUGGLED, Hostile, get, hostile
 from steered_world import train
 
 AT_ONCE = 16
