@@ -32,7 +32,9 @@ def _get(path: str) -> bytes:
 
 def _post(path: str, body: object) -> bytes:
     content = json.dumps(body).encode()
-    return f"POST {path} HTTP/1.1\r\nHost: soak\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n".encode() + content
+    kind = "Host: soak\r\nContent-Type: application/json"
+    head = f"POST {path} HTTP/1.1\r\n{kind}\r\nContent-Length: {len(content)}\r\n\r\n"
+    return head.encode() + content
 
 
 def _item(chance: random.Random) -> str:
@@ -60,7 +62,10 @@ MIX: dict[str, tuple[int, Make]] = {
     "items": (7, lambda _, chance: _get(f"/items/item%20{chance.randrange(ITEMS)}")),
     "similar": (3, lambda _, chance: _get(f"/items/item%20{chance.randrange(ITEMS)}/similar")),
     "lists": (7, lambda _, chance: _get(chance.choice(LISTS))),
-    "session": (4, lambda _, chance: _post("/session/recommend", {"history": [{"item_id": _item(chance)}]})),
+    "session": (
+        4,
+        lambda _, chance: _post("/session/recommend", {"history": [{"item_id": _item(chance), "rating": 5}]}),
+    ),
     "rank": (4, lambda user, chance: _post("/rank", {"user_id": user, "items": _some(chance, 5)})),
     "predict": (4, lambda user, chance: _post("/predict", {"user_id": user, "items": _some(chance, 5)})),
     "batch": (1, lambda user, _: _post("/recommend/batch", {"queries": [{"user_id": user}, {"user_id": "other"}]})),
