@@ -49,7 +49,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._tick: asyncio.TimerHandle | None = None
         self._due = self._write_due = NEVER
         self._is_in_head = self._is_in_body = self._is_refused = self._is_surplus = self._is_over = False
-        self._head_bytes = self._header_bytes = self._body_bytes = 0
+        self._held_bytes = self._header_bytes = self._body_bytes = 0
         self._body_began = 0.0
         self._drained_at: float | None = None
         self._last_to_drain: RequestResponseCycle | None = None
@@ -92,7 +92,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A request begins."""
         super().on_message_begin()
-        self._is_in_head, self._head_bytes, self._header_bytes = True, 0, 0
+        self._is_in_head, self._held_bytes, self._header_bytes = True, 0, 0
         self._due = self.loop.time() + self._limits.head
 
     def on_url(self, url: bytes) -> None:
@@ -117,9 +117,14 @@ class BoundedProtocol(HttpToolsProtocol):
             cast(dict[str, Any], self.scope)[DRAINING] = True
             self._close_after(before)
 
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body has come."""
+        self._held_bytes = 0
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
         """The request is complete."""
-        self._is_in_body, self._due = False, NEVER
+        self._is_in_body, self._held_bytes, self._due = False, 0, NEVER
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -146,10 +151,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self._write_due = NEVER
 
     def _feed(self, data: bytes) -> None:
-        # A header that never ends reaches no callback.
-        self._head_bytes += len(data) if self._is_in_head else 0
-        if self._head_bytes > MOST_URL_BYTES + MOST_HEADER_BYTES:
-            self._limits.check_headers(0, self._head_bytes)
+        # A header that never ends reaches no callback, nor does what may follow a body.
+        if self._held_bytes > MOST_URL_BYTES + MOST_HEADER_BYTES:
+            self._limits.check_headers(0, self._held_bytes)
+        self._held_bytes += len(data)
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:

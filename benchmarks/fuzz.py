@@ -3,8 +3,8 @@
     python benchmarks/fuzz.py [--cases 200] [--chains 200] [--raw 15000] [--seed 1]
 
 `--cases` is for each operation; `--raw` counts what is sent to a socket and is mostly no HTTP at all. An answer is at
-fault if it is a server error, a refusal that is no problem document with a detail, of a status that the OpenAPI does not
-name, or not of its schema. The bundle is a generated one.
+fault if it is a server error, a refusal that is no problem document with a detail, of a status that the OpenAPI does
+not name, or not of its schema. The bundle is a generated one.
 """
 
 from __future__ import annotations
