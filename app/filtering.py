@@ -27,6 +27,11 @@ class Filtering:
         self.fields = ItemFields(items)
         self._selections: dict[int, Selection] = {}
 
+    def build_like(self, other: Filtering) -> None:
+        """Make the columns if the other one has them."""
+        if other.fields.is_built:
+            self.fields.build()
+
     async def prepare(self, categories: Sequence[str], match: str, text: str | None, boosts: Sequence[str]) -> None:
         """Look up what is wanted, one rule after the other, so that other requests are answered in between.
 

@@ -77,6 +77,18 @@ class Metrics:
             registry=self._registry,
             multiprocess_mode="mostrecent",
         )
+        self.refused = Counter(
+            "liverec_refused",
+            "Requests and connections that were refused before the service saw them",
+            ("status",),
+            registry=self._registry,
+        )
+        self.bundle_swaps = Counter(
+            "liverec_bundle_swaps",
+            "Other bundles that were found while serving, by what became of them",
+            ("outcome",),
+            registry=self._registry,
+        )
         self.seconds = Histogram(
             "liverec_seconds", "Seconds to answer", ("call",), buckets=SECONDS, registry=self._registry
         )

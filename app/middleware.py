@@ -16,7 +16,14 @@ from app.problems import problem
 REQUEST_ID = "x-request-id"
 ARRIVED = "liverec.arrived"
 """Where a request says when it came (time.perf_counter): its deadline counts from there."""
+DRAINING = "liverec.draining"
+"""Where a request says that the worker which answers it is about to end."""
 PRINTABLE = re.compile(r"[\x21-\x7e]{1,128}")
+
+
+def request_id(given: str) -> str:
+    """Return what the client sent as X-Request-ID, or a new one where that is not printable and short."""
+    return given if PRINTABLE.fullmatch(given) else uuid.uuid4().hex
 
 
 class RequestId:
@@ -33,8 +40,7 @@ class RequestId:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = Headers(scope=scope).get(REQUEST_ID, "")
-        request_id = given if PRINTABLE.fullmatch(given) else uuid.uuid4().hex
+        own = request_id(Headers(scope=scope).get(REQUEST_ID, ""))
         started = False
         scope[ARRIVED] = time.perf_counter()
 
@@ -42,17 +48,17 @@ class RequestId:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                MutableHeaders(scope=message)[REQUEST_ID] = request_id
+                MutableHeaders(scope=message)[REQUEST_ID] = own
             await send(message)
 
         try:
             await self._app(scope, receive, send_with_id)
         except Exception as error:  # noqa: BLE001 (it is logged, and nothing may end the worker)
-            log_failure(f"unforeseen error in request {request_id}", error)
+            log_failure(f"unforeseen error in request {own}", error)
             if started:
                 # Raised, it would be logged with all that it says. The server cuts off an answer that is not whole.
                 return
-            answer = problem(500, f"an unforeseen error; the log has it under X-Request-ID {request_id}")
+            answer = problem(500, f"an unforeseen error; the log has it under X-Request-ID {own}")
             await answer(scope, receive, send_with_id)
 
 

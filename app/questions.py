@@ -31,6 +31,11 @@ class Questions:
         self._hashes = ItemHashes(recommender.items, hash_of)
         self._retrieving = recommender.without_ranker()
 
+    def build_like(self, other: Questions) -> None:
+        """Make what cursors look up if the other one has it."""
+        if other._hashes.is_built:
+            self._hashes.build()
+
     def is_ready(self, options: RecommendOptions) -> bool:
         """Return whether all is made that answering will look up."""
         needs_fields = options.categories or options.filter or options.boost

@@ -11,10 +11,11 @@ from fastapi import APIRouter, Depends, Request, Response
 from starlette.convertors import PathConvertor, register_url_convertor
 
 from app.event_log import EventLog
+from app.middleware import DRAINING
 from app.problems import PROBLEM
 from app.serving import Serving, serving_of
 from app.timed_route import MetricsRoute, OpenRoute
-from engine.errors import QueryError, StoreError
+from engine.errors import QueryError, StoreError, UnreadyError
 
 JSON = "application/json"
 MALFORMED: dict[int | str, dict[str, Any]] = {
@@ -63,18 +64,25 @@ async def live() -> dict[str, str]:
 
 @router.head("/health/ready", include_in_schema=False)
 @router.get("/health/ready", responses={503: {"description": "Not ready", **PROBLEM}})
-async def ready(serving: Service) -> dict[str, str | int]:
-    """The bundle has proven itself and the store answers; `item_lag` counts changes of items not yet seen here."""
+async def ready(request: Request, serving: Service) -> dict[str, str | int]:
+    """The bundle has proven itself and the store answers; `item_lag` counts changes of items not yet seen here.
+
+    `bundle` is `current`, or says that a newer one was refused. 503 `draining`: this worker is about to end.
+    """
+    if request.scope.get(DRAINING):
+        raise UnreadyError("draining: this worker is about to end; connect again")
     lag = await serving.items.tail.measured_lag()
-    return {"status": "ready", "model_version": serving.model_version, "item_lag": lag}
+    state: str = request.app.state.watches[""].state
+    return {"status": "ready", "model_version": serving.model_version, "item_lag": lag, "bundle": state}
 
 
 @metrics_router.get("/metrics", response_class=Response, responses=MALFORMED)
-async def metrics(serving: Service) -> Response:
+async def metrics(request: Request, serving: Service) -> Response:
     """Counters and times in Prometheus' form."""
     with suppress(StoreError, TimeoutError):
         # Metrics are wanted most while the store is slow.
         async with asyncio.timeout(STORE_SECONDS):
-            length = await EventLog(serving.store.connection).length()
-            serving.metrics.unarchived_events.set(length)
+            servings: dict[str, Serving] = request.app.state.servings
+            lengths = [await EventLog(each.store.connection).length() for each in servings.values()]
+            serving.metrics.unarchived_events.set(sum(lengths))
     return Response(serving.metrics.render(), media_type="text/plain; version=0.0.4")

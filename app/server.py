@@ -7,6 +7,7 @@ import http.client
 import ipaddress
 import logging
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -14,23 +15,27 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
 import uvicorn
 from pydantic import SecretStr
+from uvicorn.config import STARTUP_FAILURE
 
 from app.api_keys import KeyFile
 from app.embedded_store import EmbeddedStore
 from app.metrics import FOLDER_VARIABLE
-from app.service import create_app, open_proven
+from app.proven import open_proven
+from app.server_config import READY_SECONDS, ServerConfig
+from app.service import create_app
 from app.settings import Settings
 from app.store import Store
+from app.supervisor import Supervisor
 from engine.errors import ConfigError
 
-READY_SECONDS = 60.0
-DRAIN_SECONDS = 10
 logger = logging.getLogger("liverec")
+OTHER_FILES = 1_024
+"""What a worker has open besides: the bundle, and a connection to the store for each request."""
 Announce = Callable[[str], None]
 
 
@@ -57,6 +62,8 @@ class Server:
         self.check_keys()
         # uvicorn raises SIGTERM again when it is done: without this the process would end before its store is stopped.
         signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+        # Who is not ready to look for another bundle yet will open the newest anyway.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         with ExitStack() as stack:
             settings = self.settings
             if settings.redis_url is None:
@@ -127,25 +134,36 @@ def _is_ready(host: str, port: int) -> bool:
 
 
 def _serve(settings: Settings) -> None:
-    options: dict[str, object] = {
-        "host": settings.host,
-        "port": settings.port,
-        "http": "httptools",
-        "log_level": "warning",
-        "access_log": False,
-        "server_header": False,
-        "timeout_graceful_shutdown": DRAIN_SECONDS,
-    }
+    _allow_files(settings.max_connections)
     for tenant in settings.tenants:
         open_proven(settings.of_tenant(tenant))
-    proven = open_proven(settings)
     if settings.workers == 1:
-        uvicorn.run(create_app(settings, proven), **options)  # type: ignore[arg-type]
+        # Nothing but the app may hold the bundle: another may take its place.
+        config = ServerConfig(create_app(settings, open_proven(settings)), settings)
+        _serve_alone(uvicorn.Server(config))
         return
-    del proven
+    open_proven(settings)
     os.environ.update(settings.environment())
     folder = settings.var.resolve() / "metrics"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     os.environ[FOLDER_VARIABLE] = str(folder)
-    uvicorn.run("app.service:create_app", factory=True, workers=settings.workers, **options)  # type: ignore[arg-type]
+    config = ServerConfig("app.service:create_app", settings)
+    Supervisor(config, [config.bind_socket()]).run()
+
+
+def _serve_alone(server: uvicorn.Server) -> None:
+    # uvicorn raises SIGINT again when it is done.
+    with suppress(KeyboardInterrupt):
+        server.run()
+    if not server.started:
+        sys.exit(STARTUP_FAILURE)
+
+
+def _allow_files(connections: int) -> None:
+    """Allow this process and its children the open files that the connections need, as far as the system does."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = 2 * connections + OTHER_FILES
+    if resource.RLIM_INFINITY != soft < needed:
+        most = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))

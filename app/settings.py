@@ -116,6 +116,16 @@ class Settings(BaseSettings):
     They count from the deletion; for an item that is still in the bundle, from the last day on which the service ran. A
     bundle that has the item and is served after that shows it again.
     """
+    max_connections: int = Field(default=1_000, ge=1, le=100_000)
+    """Connections that a worker has at most; others get 503."""
+    head_seconds: float = Field(default=10.0, gt=0, le=600)
+    """How long the head of a request may take to arrive."""
+    body_seconds: float = Field(default=30.0, gt=0, le=600)
+    """How long a body may stall, or a client not read its answer."""
+    drain_seconds: float = Field(default=2.0, ge=0, le=8)
+    """How long a worker that was told to end answers on the connections that it has."""
+    bundle_poll_seconds: float = Field(default=2.0, ge=0, le=3_600)
+    """How often a worker looks whether there is another bundle in the folder; 0: never, but on SIGHUP."""
     exploration_share: float = Field(default=0.0, ge=0, le=1)
     """Share of the places of an answer that is given to items by chance. 0 switches exploration off."""
     novelty_boost: float = Field(default=0.0, ge=0, allow_inf_nan=False)
