@@ -11,11 +11,13 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
+from engine.bundle_signature import PublicKey
 from engine.errors import ConfigError
 from engine.events import RATING, UNDO
 from engine.window import Weight
 
 PREFIX = "LIVEREC_"
+JSON_EXAMPLES = {"feedback_weights": '{"like": 0.9, "skip": -0.2}', "bundle_public_keys": '["d75a9801…"]'}
 MOST_KIND_CHARACTERS = 64
 
 
@@ -38,6 +40,8 @@ class Settings(BaseSettings):
 
     bundle: Path = Path("bundles/demo")
     """The bundle folder to serve."""
+    bundle_public_keys: tuple[PublicKey, ...] = Field(default=(), max_length=16)
+    """One of these must have signed the bundle: a JSON list of what `liverec bundle keygen` prints; unset: nobody must."""
     redis_url: SecretStr | None = Field(default=None, validation_alias="REDIS_URL")
     """Redis or Valkey (redis://, rediss:// or unix://); unset: a private server is started with its files in `var`."""
     var: Path = Path("var")
@@ -109,10 +113,9 @@ class Settings(BaseSettings):
         try:
             return cls(**(overrides or {}))  # type: ignore[arg-type]
         except SettingsError as error:
-            # It names the field, which is the only one that is read as JSON.
-            raise ConfigError(
-                f'{PREFIX}FEEDBACK_WEIGHTS: it must be a JSON object such as {{"like": 0.9, "skip": -0.2}}'
-            ) from error
+            # It names the field, which is one of those that are read as JSON.
+            name = next(name for name in JSON_EXAMPLES if name in str(error))
+            raise ConfigError(f"{PREFIX}{name.upper()}: it must be JSON, for example {JSON_EXAMPLES[name]}") from error
         except ValidationError as error:
             first = error.errors()[0]
             name = "_".join(str(part) for part in first["loc"]).upper()
@@ -122,7 +125,9 @@ class Settings(BaseSettings):
     def environment(self) -> dict[str, str]:
         """Return the variables that make another process read these very settings."""
         values = self.model_dump(mode="json", exclude={"redis_url"}, exclude_none=True)
-        spelled = {name: json.dumps(each) if isinstance(each, dict) else str(each) for name, each in values.items()}
+        spelled = {
+            name: json.dumps(each) if isinstance(each, dict | list) else str(each) for name, each in values.items()
+        }
         variables = {f"{PREFIX}{name.upper()}": value for name, value in spelled.items()}
         if self.redis_url is not None:
             variables["REDIS_URL"] = self.redis_url.get_secret_value()

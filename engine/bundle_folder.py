@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from engine.atomic import write_atomically
+from engine.bundle_key import BundleKey
 from engine.bundle_layout import (
     MANIFEST,
     MOST_FILES,
@@ -45,14 +47,19 @@ class BundleFolder:
     @classmethod
     def open(cls, path: Path, public_keys: Collection[str] = ()) -> BundleFolder:
         """Read the manifest, and refuse it unless one of the keys signed it, if there are any; nothing else is read."""
-        manifest = path / MANIFEST
-        if not os.path.lexists(manifest):
-            raise BundleError(f"{path} is no bundle: it has no {MANIFEST}; `liverec train --out {path}` makes one")
-        encoded = _read(manifest, MOST_MANIFEST_BYTES)
-        if _read(path / SEAL, SEAL_BYTES) != hashlib.sha256(encoded).hexdigest().encode():
-            raise BundleError(f"{manifest} is damaged: it differs from {SEAL}; {AGAIN}")
-        signed_by = _signer(path / SIGNATURE, encoded, public_keys)
-        with unreadable(manifest):
+        encoded = _sealed(path)
+        return cls._parsed(path, encoded, _signer(path / SIGNATURE, encoded, public_keys))
+
+    @classmethod
+    def sign(cls, path: Path, key: BundleKey) -> None:
+        """Write the signature of a bundle whose bytes are all as its manifest says, in the place of any other."""
+        encoded = _sealed(path)
+        cls._parsed(path, encoded, None).check()
+        write_atomically(path / SIGNATURE, key.sign(encoded).encode())
+
+    @classmethod
+    def _parsed(cls, path: Path, encoded: bytes, signed_by: str | None) -> BundleFolder:
+        with unreadable(path / MANIFEST):
             return cls(path, Manifest.from_json(encoded), signed_by)
 
     def check(self) -> None:
@@ -139,6 +146,17 @@ def _read(path: Path, most: int) -> bytes:
         if os.fstat(file.fileno()).st_size > most:
             raise BundleError(f"{path} is damaged: it has more than {most} bytes; {AGAIN}")
         return file.read(most)
+
+
+def _sealed(path: Path) -> bytes:
+    """Return the manifest, unless it differs from its seal."""
+    manifest = path / MANIFEST
+    if not os.path.lexists(manifest):
+        raise BundleError(f"{path} is no bundle: it has no {MANIFEST}; `liverec train --out {path}` makes one")
+    encoded = _read(manifest, MOST_MANIFEST_BYTES)
+    if _read(path / SEAL, SEAL_BYTES) != hashlib.sha256(encoded).hexdigest().encode():
+        raise BundleError(f"{manifest} is damaged: it differs from {SEAL}; {AGAIN}")
+    return encoded
 
 
 def _signer(path: Path, manifest: bytes, public_keys: Collection[str]) -> str | None:

@@ -15,6 +15,7 @@ from rich.markup import escape
 from app.server import Server
 from engine.errors import ConfigError, LiverecError
 from liverec import demonstration
+from liverec.bundle_commands import bundle_cli, sign_with
 
 if TYPE_CHECKING:
     from liverec.data_options import DataOptions
@@ -30,6 +31,7 @@ cli = typer.Typer(
 )
 items_cli = typer.Typer(no_args_is_help=True, help="The items that came while the service ran.")
 cli.add_typer(items_cli, name="items")
+cli.add_typer(bundle_cli, name="bundle")
 
 DATA_HELP = (
     "[b]ml-100k[/b] (fetched by itself), or a file, folder or zip: any GroupLens layout, a CSV or Parquet with user_id,"
@@ -91,9 +93,12 @@ def train(
     cache: Cache = DEFAULT_CACHE,
     auto: Annotated[bool, typer.Option("--auto", help="Choose retriever and ranker by validation.")] = False,
     minutes: Minutes = None,
+    sign: Annotated[Path | None, typer.Option(help="Sign the bundle with this key of `liverec bundle keygen`.")] = None,
 ) -> None:
     """Train sources and a ranker, and write the bundle that `liverec serve` opens. Stopped, it goes on where it was."""
-    _offline().train(_options(source, cache, column, items, config, setting, media), out, auto=auto, minutes=minutes)
+    with sign_with(sign, out):
+        options = _options(source, cache, column, items, config, setting, media)
+        _offline().train(options, out, auto=auto, minutes=minutes)
 
 
 @cli.command()
