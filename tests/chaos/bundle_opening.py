@@ -77,6 +77,8 @@ def _open(bundle: str, writing: int) -> None:
     from engine.bundle import Bundle
     from engine.errors import BundleError
 
+    # What a library prints must not be taken for what became of the bundle.
+    os.dup2(2, 1)
     resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
     code = 0
     try:
