@@ -15,7 +15,7 @@ def open_proven(settings: Settings) -> Proven:
 
     Raises BundleError, and ConfigError where the store keeps less of a history than the networks read.
     """
-    bundle = Bundle.open(settings.bundle)
+    bundle = Bundle.open(settings.bundle, settings.bundle_public_keys)
     if settings.history_limit < bundle.longest_read:
         raise ConfigError(
             f"LIVEREC_HISTORY_LIMIT is {settings.history_limit}, and the networks of {settings.bundle} read"

@@ -12,6 +12,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
+from engine.bundle_signature import PublicKey
 from engine.errors import ConfigError
 from engine.events import RATING, UNDO
 from engine.window import Weight
@@ -27,6 +28,7 @@ AS_JSON = {
     "feedback_weights": '{"like": 0.9, "skip": -0.2}',
     "tenants": '{"acme": "bundles/acme"}',
     "cors_origins": '["https://shop.example"]',
+    "bundle_public_keys": '["d75a9801…"]',
 }
 """The settings that are written as JSON, with an example each."""
 
@@ -66,6 +68,8 @@ class Settings(BaseSettings):
 
     bundle: Path = Path("bundles/demo")
     """The bundle folder to serve."""
+    bundle_public_keys: tuple[PublicKey, ...] = Field(default=(), max_length=16)
+    """One of these must have signed the bundle: a JSON list of what `liverec bundle keygen` prints; unset: nobody must."""
     redis_url: SecretStr | None = Field(default=None, validation_alias="REDIS_URL")
     """Redis or Valkey (redis://, rediss:// or unix://); unset: a private server is started with its files in `var`."""
     var: Path = Path("var")

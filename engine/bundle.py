@@ -3,27 +3,42 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from engine.atomic import atomic_folder
-from engine.bundled_content import BundledContent, needed_files
+from engine.bundle_folder import BundleFolder
+from engine.bundle_layout import (
+    COLUMNS,
+    ENCODER,
+    INDEX,
+    INPUT_VECTORS,
+    MANIFEST,
+    METADATA,
+    NEIGHBOUR_WEIGHTS,
+    NEIGHBOURS,
+    OUTPUT_VECTORS,
+    PROBE,
+    RANKER,
+    RATINGS,
+    REFINER,
+    SEAL,
+    VOCABULARY,
+)
+from engine.bundle_reading import read_content, read_items, read_networks, read_probe
+from engine.bundled_content import BundledContent
 from engine.content_encoder import ContentEncoder
 from engine.content_source import ContentSource
+from engine.encoded_network import EncodedNetwork
 from engine.encoder import NetworkEncoder
-from engine.errors import BundleError
 from engine.index import VectorIndex
-from engine.item_vectors import ItemVectors
 from engine.items import ItemTable
 from engine.manifest import FileEntry, Manifest, SourceSection
 from engine.neighbour_source import NeighbourSource
-from engine.neighbours import NeighbourTable
 from engine.popularity_source import PopularitySource
 from engine.probe import Probe
 from engine.ranking import NetworkRanker
@@ -31,35 +46,8 @@ from engine.ratings import BiasRatings, NetworkRatings, NetworkRefiner, RatingPr
 from engine.recommender import Recommender
 from engine.runtime import Network
 from engine.source import Source
+from engine.unreadable import unreadable
 from engine.vector_source import VectorSource
-from engine.vocabulary import Vocabulary
-
-MANIFEST = "manifest.json"
-SEAL = "manifest.sha256"
-VOCABULARY = "vocabulary.json"
-METADATA = "metadata.jsonl"
-COLUMNS = "item_columns.npy"
-NEIGHBOURS = "{}_neighbours.npy"
-NEIGHBOUR_WEIGHTS = "{}_weights.npy"
-INPUT_VECTORS = "{}_inputs.npy"
-OUTPUT_VECTORS = "{}_outputs.npy"
-INDEX = "{}_index.faiss"
-ENCODER = "{}_encoder.onnx"
-RANKER = "ranker.onnx"
-RATINGS = "ratings"
-REFINER = "ratings_refiner.onnx"
-PROBE = "probe.json"
-
-
-@dataclass(frozen=True, slots=True)
-class EncodedNetwork:
-    """An encoder as ONNX with its item vectors, and the index over them if it is a source."""
-
-    encoder: bytes
-    vectors: ItemVectors
-    index: VectorIndex | None = None
-    refiner: bytes | None = None
-    """The second stage of predicted ratings as ONNX."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +83,8 @@ class Bundle:
         own = replace(
             self, items=replace(self.items), encoded={name: _own(each) for name, each in self.encoded.items()}
         )
-        return own._recommender()
+        with unreadable(f"bundle {self.model_version}", "train again"):
+            return own._recommender()
 
     def _recommender(self) -> Recommender:
         manifest, content, ranker = self.manifest, self.items_content, None
@@ -159,20 +148,21 @@ class Bundle:
         return Bundle.open(folder)
 
     @classmethod
-    def open(cls, folder: Path) -> Bundle:
-        """Open a bundle after checking every byte of it; raises BundleError that names the file and the remedy."""
-        manifest = _read_manifest(folder)
-        _check_files(folder, manifest)
-        items = _read_items(folder, manifest)
-        encoded = {name: _read_network(folder, name) for name in _networks(manifest)}
-        if _has_refiner(manifest):
-            encoded[RATINGS] = replace(encoded[RATINGS], refiner=(folder / REFINER).read_bytes())
-        ranker = (folder / RANKER).read_bytes() if manifest.ranker else None
-        probe = Probe.from_json((folder / PROBE).read_bytes())
-        content = None
-        if manifest.content is not None:
-            content = BundledContent.read(folder, manifest.content.spec, _source_networks(manifest), _load)
-        return cls(manifest, items, encoded, ranker, probe, items_content=content)
+    def open(cls, folder: Path, public_keys: Collection[str] = ()) -> Bundle:
+        """Open a bundle after checking every byte of it; raises BundleError that names the file and the remedy.
+
+        With public keys (hex, Ed25519), one of them must have signed it.
+        """
+        files = BundleFolder.open(folder, public_keys)
+        files.check()
+        return cls(
+            files.manifest,
+            read_items(files),
+            read_networks(files),
+            files.read(RANKER) if files.manifest.ranker else None,
+            read_probe(files),
+            items_content=read_content(files),
+        )
 
     def _write_files(self, folder: Path) -> None:
         items = self.items
@@ -211,90 +201,3 @@ def _entries(folder: Path) -> dict[str, FileEntry]:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _read_manifest(folder: Path) -> Manifest:
-    for name in (MANIFEST, SEAL):
-        if not (folder / name).is_file():
-            raise BundleError(f"{folder} is no bundle: it has no {name}; `liverec train --out {folder}` makes one")
-    encoded = (folder / MANIFEST).read_bytes()
-    if (folder / SEAL).read_bytes() != hashlib.sha256(encoded).hexdigest().encode():
-        raise BundleError(f"{folder / MANIFEST} is damaged: it differs from {SEAL}; copy or train the bundle again")
-    return Manifest.from_json(encoded)
-
-
-def _check_files(folder: Path, manifest: Manifest) -> None:
-    present = {path.name for path in folder.iterdir()} - {MANIFEST, SEAL}
-    if strange := present ^ manifest.files.keys():
-        state = "missing" if strange - present else "not in the manifest"
-        raise BundleError(f"{folder / min(strange)} is {state}; copy or train the bundle again")
-    needed = {VOCABULARY, METADATA, COLUMNS, PROBE} | ({RANKER} if manifest.ranker else set())
-    networks = _networks(manifest)
-    needed |= {file.format(name) for name in networks for file in (INPUT_VECTORS, OUTPUT_VECTORS, ENCODER)}
-    needed |= {INDEX.format(name) for name in networks if name != RATINGS}
-    needed |= {REFINER} if _has_refiner(manifest) else set()
-    needed |= needed_files(manifest.content.spec, _source_networks(manifest)) if manifest.content else set()
-    needed |= {file.format(name) for name in manifest.neighbour_tables for file in (NEIGHBOURS, NEIGHBOUR_WEIGHTS)}
-    if absent := needed - present:
-        raise BundleError(f"{folder / min(absent)} is missing; copy or train the bundle again")
-    for name, entry in manifest.files.items():
-        path = folder / name
-        if path.stat().st_size != entry.bytes or _sha256(path) != entry.sha256:
-            raise BundleError(f"{path} is damaged: its sha256 is not the manifest's; copy or train the bundle again")
-
-
-def _read_items(folder: Path, manifest: Manifest) -> ItemTable:
-    vocabulary = Vocabulary.from_json((folder / VOCABULARY).read_bytes())
-    if vocabulary.digest() != manifest.vocabulary_digest:
-        raise BundleError(f"{folder / VOCABULARY} has another digest than the manifest says; train again")
-    columns = _load(folder / COLUMNS)
-    if len(columns) != len(manifest.item_columns):
-        raise BundleError(f"{folder / COLUMNS} has {len(columns)} columns, not {manifest.item_columns}; train again")
-    return ItemTable(
-        vocabulary,
-        dict(zip(manifest.item_columns, columns, strict=True)),
-        (folder / METADATA).read_bytes().splitlines(),
-        {name: _read_neighbours(folder, name) for name in manifest.neighbour_tables},
-    )
-
-
-def _source_networks(manifest: Manifest) -> list[str]:
-    return [each.name for each in manifest.sources if each.kind == "network"]
-
-
-def _networks(manifest: Manifest) -> list[str]:
-    names = _source_networks(manifest)
-    return [*names, RATINGS] if manifest.ratings and manifest.ratings.has_network else names
-
-
-def _has_refiner(manifest: Manifest) -> bool:
-    return manifest.ratings is not None and manifest.ratings.has_network and manifest.ratings.has_refiner
-
-
-def _read_network(folder: Path, name: str) -> EncodedNetwork:
-    inputs, outputs = _load(folder / INPUT_VECTORS.format(name)), _load(folder / OUTPUT_VECTORS.format(name))
-    index = VectorIndex.open(folder / INDEX.format(name)) if name != RATINGS else None
-    if index is not None and (len(index), index.width) != outputs.shape:
-        raise BundleError(
-            f"{INDEX.format(name)} does not fit {OUTPUT_VECTORS.format(name)} {outputs.shape}; train again"
-        )
-    return EncodedNetwork((folder / ENCODER.format(name)).read_bytes(), ItemVectors(inputs, outputs), index)
-
-
-def _read_neighbours(folder: Path, name: str) -> NeighbourTable:
-    indices = _load(folder / NEIGHBOURS.format(name), np.int32)
-    weights = _load(folder / NEIGHBOUR_WEIGHTS.format(name))
-    if indices.shape != weights.shape or indices.min(initial=0) < 0 or indices.max(initial=0) >= len(indices):
-        raise BundleError(f"{folder / NEIGHBOURS.format(name)} names items that are not there; train again")
-    return NeighbourTable(indices, weights)
-
-
-def _load(path: Path, dtype: type[np.generic] = np.float32) -> npt.NDArray[Any]:
-    try:
-        array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError) as error:
-        raise BundleError(f"{path} is no array file; copy or train the bundle again") from error
-    if array.dtype != dtype or array.ndim != 2:
-        wanted = np.dtype(dtype).name
-        raise BundleError(f"{path} is {array.dtype} with {array.ndim} dimensions, wanted {wanted} with 2; train again")
-    return array

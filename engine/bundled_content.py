@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from engine.bundle_folder import BundleFolder
+from engine.bundle_layout import (
+    CONTENT,
+    CONTENT_VECTORS,
+    NEWCOMER_METADATA,
+    NEWCOMER_VECTORS,
+    NEWCOMERS,
+    SENTENCE_TOKENIZER,
+    SENTENCES,
+    TOKENIZER,
+    TOWER,
+)
 from engine.content_encoder import ContentEncoder
 from engine.content_features import ContentFeatures
 from engine.errors import BundleError
@@ -20,19 +31,10 @@ from engine.item_tower import ItemTower, NetworkTower
 from engine.live_item import LiveItem
 from engine.runtime import Network
 from engine.sentence_encoder import SentenceEncoder
+from engine.unreadable import unreadable
 from engine.vocabulary import Vocabulary
 
 Floats = npt.NDArray[np.float32]
-Load = Callable[[Path], npt.NDArray[Any]]
-NETWORK = "content.onnx"
-VECTORS = "content_vectors.npy"
-TOKENIZER = "content_tokenizer.json"
-SENTENCES = "sentences.onnx"
-SENTENCE_TOKENIZER = "sentence_tokenizer.json"
-TOWER = "{}_items.onnx"
-NEWCOMERS = "newcomers.json"
-NEWCOMER_METADATA = "newcomer_metadata.jsonl"
-NEWCOMER_VECTORS = "newcomer_vectors.npy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ class BundledContent:
         """Return what makes content vectors."""
         sentence = SentenceEncoder(*self.sentences) if self.sentences is not None else None
         features = ContentFeatures(self.spec, self.tokenizer, sentence)
-        return ContentEncoder(features, Network(self.network, NETWORK), self.version)
+        return ContentEncoder(features, Network(self.network, CONTENT), self.version)
 
     @property
     def version(self) -> str:
@@ -88,34 +90,32 @@ class BundledContent:
         """Write all files into a folder."""
         for name, content in self._files().items():
             (folder / name).write_bytes(content)
-        np.save(folder / VECTORS, self.vectors, allow_pickle=False)
+        np.save(folder / CONTENT_VECTORS, self.vectors, allow_pickle=False)
         np.save(folder / NEWCOMER_VECTORS, self.newcomers.vectors, allow_pickle=False)
 
     @classmethod
-    def read(cls, folder: Path, spec: ContentSpec, networks: Sequence[str], load: Load) -> BundledContent:
+    def read(cls, files: BundleFolder, spec: ContentSpec, networks: Sequence[str]) -> BundledContent:
         """Read what `write` wrote; raises BundleError on sizes that do not fit."""
-        vocabulary = Vocabulary.from_json((folder / NEWCOMERS).read_bytes())
-        metadata = (folder / NEWCOMER_METADATA).read_bytes().splitlines()
-        newcomers = Newcomers(vocabulary, metadata, load(folder / NEWCOMER_VECTORS))
-        vectors = load(folder / VECTORS)
-        counts = {len(vocabulary), len(metadata), len(newcomers.vectors)}
-        if len(counts) > 1 or newcomers.vectors.shape[1] != vectors.shape[1]:
-            raise BundleError(f"{folder / NEWCOMERS} does not fit the files beside it; train again")
+        vectors = files.array(CONTENT_VECTORS, files.manifest.data.items)
+        with unreadable(files.path / NEWCOMERS):
+            vocabulary = Vocabulary.from_json(files.read(NEWCOMERS))
+        metadata = files.read(NEWCOMER_METADATA).splitlines()
+        if len(metadata) != len(vocabulary):
+            raise BundleError(f"{files.path / NEWCOMERS} does not fit {NEWCOMER_METADATA}; train again")
+        newcomers = files.array(NEWCOMER_VECTORS, len(vocabulary), vectors.shape[1])
         return cls(
             spec,
-            (folder / NETWORK).read_bytes(),
+            files.read(CONTENT),
             vectors,
-            {name: (folder / TOWER.format(name)).read_bytes() for name in networks},
-            newcomers,
-            (folder / TOKENIZER).read_bytes() if spec.text is not None else None,
-            ((folder / SENTENCES).read_bytes(), (folder / SENTENCE_TOKENIZER).read_bytes())
-            if spec.sentence is not None
-            else None,
+            {name: files.read(TOWER.format(name)) for name in networks},
+            Newcomers(vocabulary, metadata, newcomers),
+            files.read(TOKENIZER) if spec.text is not None else None,
+            (files.read(SENTENCES), files.read(SENTENCE_TOKENIZER)) if spec.sentence is not None else None,
         )
 
     def _files(self) -> dict[str, bytes]:
         files = {
-            NETWORK: self.network,
+            CONTENT: self.network,
             NEWCOMERS: self.newcomers.vocabulary.to_json(),
             NEWCOMER_METADATA: b"".join(line + b"\n" for line in self.newcomers.metadata),
         }
@@ -124,11 +124,3 @@ class BundledContent:
         if self.sentences is not None:
             files |= dict(zip((SENTENCES, SENTENCE_TOKENIZER), self.sentences, strict=True))
         return files
-
-
-def needed_files(spec: ContentSpec, networks: Sequence[str]) -> set[str]:
-    """Return the names of the files that a bundle with such content must have."""
-    names = {NETWORK, VECTORS, NEWCOMERS, NEWCOMER_METADATA, NEWCOMER_VECTORS}
-    names |= {TOWER.format(name) for name in networks}
-    names |= {TOKENIZER} if spec.text is not None else set()
-    return names | ({SENTENCES, SENTENCE_TOKENIZER} if spec.sentence is not None else set())

@@ -11,14 +11,13 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from engine.errors import BundleError
+from engine.index_file import HNSW_BUILD_WIDTH, HNSW_LINKS, IndexFile
 from engine.row_set import RowSet
+from engine.unreadable import unreadable
 
 Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
 EXACT_UP_TO = 50_000
-HNSW_LINKS = 32
-HNSW_BUILD_WIDTH = 200
 HNSW_SEARCH_WIDTH = 256
 MOST_WIDENED, WIDENING = 16, 1.5
 ROWS_AT_ONCE = 256
@@ -67,12 +66,11 @@ class VectorIndex:
         return VectorIndex(index, self._exact_up_to, np.concatenate((self._item_indices(), ids)))
 
     @classmethod
-    def open(cls, path: Path) -> VectorIndex:
-        """Read an index that `save` wrote; raises BundleError if FAISS cannot."""
-        try:
+    def open(cls, path: Path, count: int, width: int) -> VectorIndex:
+        """Read an index of `count` vectors that `save` wrote; raises BundleError on anything else."""
+        IndexFile.check(path, count, width)
+        with unreadable(path, "train again"):
             return cls(faiss.read_index(str(path)))
-        except RuntimeError as error:
-            raise BundleError(f"{path.name}: FAISS cannot read the index; train again") from error
 
     def save(self, path: Path) -> None:
         """Write the index to a file."""

@@ -13,6 +13,7 @@ from engine.feature_spec import ContentSpec
 from engine.window import HistoryWindow
 
 FORMAT_VERSION: Literal[3] = 3
+MOST_ITEMS = 100_000_000
 
 
 class Section(BaseModel):
@@ -35,7 +36,7 @@ class DataSection(Section):
     protocol: str
     events: int
     users: int
-    items: int
+    items: int = Field(ge=0, le=MOST_ITEMS)
     digest: str
     """sha256 over the events of train, valid and test."""
     cleaning: dict[str, Any]

@@ -5,25 +5,33 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Annotated
+
+from pydantic import Field, TypeAdapter, ValidationError
 
 from engine.errors import BundleError
 from engine.events import Event, History
 from engine.query import Query
 from engine.recommendation import Recommendation
 from engine.recommender import Recommender
+from engine.unreadable import unreadable
 
 TOLERANCE = 1e-3
 PROBE_ITEMS = 10
+MOST_CASES, MOST_EVENTS, MOST_ITEMS = 1_000, 1_000_000, 100
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeCase:
     """A history and the answer that is expected for it."""
 
-    events: tuple[Event, ...]
+    events: Annotated[tuple[Event, ...], Field(max_length=MOST_EVENTS)]
     source: str
-    item_ids: tuple[str, ...]
-    scores: tuple[float, ...]
+    item_ids: Annotated[tuple[str, ...], Field(max_length=MOST_ITEMS)]
+    scores: Annotated[tuple[Annotated[float, Field(allow_inf_nan=False)], ...], Field(max_length=MOST_ITEMS)]
+
+
+CASES = TypeAdapter(Annotated[list[ProbeCase], Field(max_length=MOST_CASES)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +50,8 @@ class Probe:
         """Recompute every case one by one, as the service does; raises BundleError at the first that differs."""
         for number, case in enumerate(self.cases):
             history = History.of(case.events)
-            got = _case(history, recommender.recommend([Query(history, max(len(case.item_ids), 1))])[0])
+            with unreadable(f"probe.json: case {number}", "train again"):
+                got = _case(history, recommender.recommend([Query(history, max(len(case.item_ids), 1))])[0])
             if not _equal(case, got):
                 raise BundleError(
                     f"probe.json: case {number} gives {got.item_ids[:3]} {got.scores[:3]} by {got.source},"
@@ -58,15 +67,11 @@ class Probe:
     def from_json(cls, encoded: bytes) -> Probe:
         """Decode what `to_json` wrote; raises BundleError on anything else."""
         try:
-            return cls(tuple(_decode(case) for case in json.loads(encoded)))
-        except (ValueError, TypeError, KeyError) as error:
-            raise BundleError(f"probe.json is not a list of cases ({error}); train again") from error
-
-
-def _decode(case: dict[str, object]) -> ProbeCase:
-    events = tuple(Event(**event) for event in case.pop("events"))  # type: ignore[attr-defined]
-    source, item_ids, scores = str(case["source"]), case["item_ids"], case["scores"]
-    return ProbeCase(events, source, tuple(item_ids), tuple(scores))  # type: ignore[arg-type]
+            return cls(tuple(CASES.validate_json(encoded)))
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"])
+            raise BundleError(f"probe.json: {place}: {first['msg']}; train again") from error
 
 
 def _case(history: History, answer: Recommendation) -> ProbeCase:
@@ -81,7 +86,8 @@ def _case(history: History, answer: Recommendation) -> ProbeCase:
 def _equal(wanted: ProbeCase, got: ProbeCase) -> bool:
     if wanted.source != got.source or len(wanted.scores) != len(got.scores):
         return False
-    if any(abs(a - b) > TOLERANCE for a, b in zip(wanted.scores, got.scores, strict=True)):
+    # Spelled so that what is no number is equal to nothing.
+    if not all(abs(a - b) <= TOLERANCE for a, b in zip(wanted.scores, got.scores, strict=True)):
         return False
     # Items whose scores are equal within the tolerance may stand in either order on another processor, and the last
     # one may give way to its equal.

@@ -8,14 +8,19 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
-from engine.errors import BundleError, NetworkError
+from engine.errors import NetworkError
+from engine.network_check import check_network
+from engine.unreadable import unreadable
 
 FLOAT = "tensor(float)"
 DTYPES = {FLOAT: np.dtype(np.float32), "tensor(int64)": np.dtype(np.int64)}
 
 
 class Network:
-    """An ONNX file as a function of named arrays; one thread, since each worker process is one core's work."""
+    """An ONNX file as a function of named arrays; one thread, since each worker process is one core's work.
+
+    Raises BundleError for a file that is not a plain network.
+    """
 
     def __init__(self, encoded: bytes, name: str) -> None:
         options = ort.SessionOptions()
@@ -23,10 +28,11 @@ class Network:
         options.inter_op_num_threads = 1
         options.enable_cpu_mem_arena = False
         options.log_severity_level = 3
-        try:
+        # Else the bytes themselves choose a format that is not looked at here.
+        options.add_session_config_entry("session.load_model_format", "ONNX")
+        check_network(encoded, name)
+        with unreadable(name, "train again"):
             self._session = ort.InferenceSession(encoded, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # ONNX Runtime's own exceptions share no public base class
-            raise BundleError(f"{name}: ONNX Runtime cannot load the network; train again") from error
         self._name = name
         self._inputs = {each.name: each for each in self._session.get_inputs()}
 

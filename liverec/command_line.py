@@ -13,6 +13,7 @@ from rich.markup import escape
 
 from engine.errors import ConfigError, LiverecError
 from liverec import backup_commands, event_commands
+from liverec.bundle_commands import bundle_cli, sign_with
 from liverec.data_arguments import (
     DATA_HELP,
     DEFAULT_BUNDLE,
@@ -49,6 +50,7 @@ cli.command("restore")(backup_commands.restore)
 cli.add_typer(event_commands.events_cli, name="events")
 cli.command()(event_commands.archive)
 cli.add_typer(keys_cli, name="keys")
+cli.add_typer(bundle_cli, name="bundle")
 
 
 @cli.command()
@@ -82,14 +84,12 @@ def train(
     cache: Cache = DEFAULT_CACHE,
     auto: Annotated[bool, typer.Option("--auto", help="Choose retriever and ranker by validation.")] = False,
     minutes: Minutes = None,
+    sign: Annotated[Path | None, typer.Option(help="Sign the bundle with this key of `liverec bundle keygen`.")] = None,
 ) -> None:
     """Train sources and a ranker, and write the bundle that `liverec serve` opens. Stopped, it goes on where it was."""
-    _offline().train(
-        data_options(source, cache, column, items, config, setting, media, archive, tenant),
-        out,
-        auto=auto,
-        minutes=minutes,
-    )
+    options = data_options(source, cache, column, items, config, setting, media, archive, tenant)
+    with sign_with(sign, out):
+        _offline().train(options, out, auto=auto, minutes=minutes)
 
 
 @cli.command()

@@ -12,8 +12,10 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
-from engine.bundle import RATINGS, Bundle, EncodedNetwork
+from engine.bundle import Bundle
+from engine.bundle_layout import RATINGS
 from engine.bundled_content import BundledContent
+from engine.encoded_network import EncodedNetwork
 from engine.events import Event, History
 from engine.features import tables_of
 from engine.index import VectorIndex

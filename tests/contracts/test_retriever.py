@@ -61,7 +61,7 @@ class RetrieverContract(ABC):
 
     def test_saved_and_opened_it_answers_alike(self, retriever: VectorIndex, tmp_path: Path) -> None:
         retriever.save(tmp_path / "index.faiss")
-        again = VectorIndex.open(tmp_path / "index.faiss")
+        again = VectorIndex.open(tmp_path / "index.faiss", *VECTORS.shape)
         assert again.kind == retriever.kind
         np.testing.assert_array_equal(again.search(QUERIES, 10)[0], retriever.search(QUERIES, 10)[0])
 
@@ -90,4 +90,4 @@ class TestHnsw(RetrieverContract):
 def test_a_file_that_is_no_index_is_named(tmp_path: Path) -> None:
     (tmp_path / "index.faiss").write_bytes(b"not an index")
     with pytest.raises(BundleError, match=r"index\.faiss"):
-        VectorIndex.open(tmp_path / "index.faiss")
+        VectorIndex.open(tmp_path / "index.faiss", *VECTORS.shape)

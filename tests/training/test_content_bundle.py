@@ -10,26 +10,25 @@ import numpy as np
 import pytest
 from worlds import TopicWorld
 
-from engine.bundle import Bundle, _load
-from engine.bundled_content import (
-    NETWORK,
+from engine.bundle import Bundle
+from engine.bundle_layout import (
+    CONTENT,
+    CONTENT_VECTORS,
     NEWCOMER_METADATA,
     NEWCOMER_VECTORS,
     NEWCOMERS,
     TOKENIZER,
     TOWER,
-    VECTORS,
-    BundledContent,
-    Newcomers,
 )
+from engine.bundled_content import Newcomers
 from engine.errors import BundleError
 from engine.item_content import ItemContent
 from engine.vocabulary import Vocabulary
 from training.evaluation import Catalogue
 
 NEW_FILES = [
-    NETWORK,
-    VECTORS,
+    CONTENT,
+    CONTENT_VECTORS,
     NEWCOMERS,
     NEWCOMER_METADATA,
     NEWCOMER_VECTORS,
@@ -89,18 +88,17 @@ def test_a_bundle_needs_no_newcomers(topic_opened: Bundle, tmp_path: Path) -> No
     kept = topic_opened.items_content
     assert kept is not None
     nobody = Newcomers(Vocabulary(()), (), kept.newcomers.vectors[:0])
-    replace(kept, newcomers=nobody).write(tmp_path)
-    found = BundledContent.read(tmp_path, kept.spec, ["sasrec"], _load)
+    found = replace(topic_opened, items_content=replace(kept, newcomers=nobody)).save(tmp_path / "b").items_content
+    assert found is not None
     assert found.newcomers.live_items(0.0) == []
     assert found.newcomers.vectors.shape == (0, 6)
     recommender = replace(topic_opened, items_content=found).recommender()
     assert recommender.catalogue.get("item 00") is not None
     assert recommender.catalogue.get("new 00") is None
     assert len(Catalogue.of(replace(topic_opened, items_content=found)).vocabulary) == 42
-    strange = replace(nobody, vectors=kept.newcomers.vectors)
-    replace(kept, newcomers=strange).write(tmp_path)
-    with pytest.raises(BundleError, match=rf"{NEWCOMERS} does not fit the files beside it; train again"):
-        BundledContent.read(tmp_path, kept.spec, ["sasrec"], _load)
+    strange = replace(kept, newcomers=replace(nobody, vectors=kept.newcomers.vectors))
+    with pytest.raises(BundleError, match=rf"{NEWCOMER_VECTORS} is for .*; train again"):
+        replace(topic_opened, items_content=strange).save(tmp_path / "strange")
 
 
 @pytest.mark.parametrize("name", NEW_FILES)
