@@ -53,13 +53,16 @@ def differences(
         entry for entry in history if not entry.event_id or (has_expired and (first is None or entry.arrival < first))
     ]
     everything = written + given
-    expected = counting(everything)
-    missing = [entry for entry in expected if entry not in set(history)]
+    expected, there = counting(everything), set(history)
+    missing = [entry for entry in expected if entry not in there]
     if is_trimmed:
-        missing = [entry for entry in missing if sum(_place(o) > _place(entry) for o in everything) < FEWEST_KEPT]
+        # What was trimmed had at least so many newer ones then; those are still among the events.
+        newer = sorted(map(_place, everything))[-FEWEST_KEPT:]
+        missing = [entry for entry in missing if _place(entry) >= newer[0]]
     if has_expired:
         missing = [entry for entry in missing if entry.kind not in OPINIONS]
-    surplus = [entry for entry in history if entry not in set(expected)]
+    counted = set(expected)
+    surplus = [entry for entry in history if entry not in counted]
     return [f"lacks {_named(entry)}" for entry in missing] + [f"should not have {_named(entry)}" for entry in surplus]
 
 

@@ -19,6 +19,7 @@ from engine.events import Event
 
 T = TypeVar("T")
 PARTITIONS = 4
+ODD = 'odd/ключ "x",\r\n{p1} \t;|'
 SETTINGS = Settings(partitions=PARTITIONS, store_timeout_seconds=20)
 
 
@@ -50,3 +51,16 @@ def rated(user_id: str, item_id: str, event_id: str, timestamp: float = 1.0, val
 def row(log_id: str, user_id: str = "u", event_id: str = "", version: int = 1, partition: int = 0) -> EventRow:
     event_id = event_id or f"e-{log_id}"
     return EventRow(user_id, "i", "rating", 4.0, 1.5, 1.0, event_id, "", version, partition, log_id)
+
+
+EVENTS = [
+    rated(ODD, "007", "e,1", timestamp=5.25),
+    rated("true", "null", "e-2", timestamp=3.5, value=0.1),
+    Event("true", ODD, "view", None, 2.0, "e-3", "r-1"),
+    Event("true", "null", "undo", None, 4.0, "e-4"),
+    Event("1e5", "x", "like", None, 1e9 + 0.123457, "e-5"),
+]
+
+
+def fill(url: str, events: list[Event] = EVENTS) -> None:
+    with_store(url, lambda store: store.write(events))

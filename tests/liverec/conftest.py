@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from films import train_on_films
 from flaky_proxy import FlakyProxy
+from recorded import PARTITIONS
 from served import served
 
+from app.embedded_store import EmbeddedStore
 from liverec.client import AsyncClient, Client
+from liverec.command_line import main
 
 
 class Awaited:
@@ -70,3 +75,27 @@ def proxy(films_url: str) -> Iterator[FlakyProxy]:
     """What stands between client and service, and fails when told to."""
     with FlakyProxy(films_url) as between:
         yield between
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> Iterator[str]:
+    """A store that nobody else uses."""
+    with EmbeddedStore(tmp_path) as store:
+        yield store.url
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str]]:
+    """Run a command of events on a store; return its exit code and what it said."""
+    monkeypatch.setenv("LIVEREC_PARTITIONS", str(PARTITIONS))
+    monkeypatch.setenv("LIVEREC_STORE_TIMEOUT_SECONDS", "20")
+    monkeypatch.setenv("COLUMNS", "1000")
+
+    def one(*arguments: object, url: str = "") -> tuple[int, str]:
+        monkeypatch.setenv("REDIS_URL", url)
+        monkeypatch.setattr(sys, "argv", ["liverec", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return int(ended.value.code or 0), " ".join(capsys.readouterr().err.split())
+
+    return one

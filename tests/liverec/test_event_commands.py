@@ -7,64 +7,27 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from recorded import archive_round, rated, row, with_store
+from recorded import EVENTS, ODD, fill, rated, row, with_store
 from redis import Redis
 
-from app.embedded_store import EmbeddedStore
 from app.event_log import EventLog
-from app.keys import Keys
 from app.store import Store
 from app.user_store import UserStore
 from archive.event_file import write_events
 from archive.event_rows import table_of
 from engine.errors import DataError
-from engine.events import Event, History
-from liverec.command_line import main
+from engine.events import Event
 from training.written_events import FIELDS, read_written_events
 
-ODD = 'odd/ключ "x",\r\n{p1} \t;|'
 SUFFIXES = (".parquet", ".csv", ".jsonl")
-EVENTS = [
-    rated(ODD, "007", "e,1", timestamp=5.25),
-    rated("true", "null", "e-2", timestamp=3.5, value=0.1),
-    Event("true", ODD, "view", None, 2.0, "e-3", "r-1"),
-    Event("true", "null", "undo", None, 4.0, "e-4"),
-    Event("1e5", "x", "like", None, 1e9 + 0.123457, "e-5"),
-]
-Run = Callable[..., tuple[int, str]]
-
-
-@pytest.fixture
-def url(tmp_path: Path) -> Iterator[str]:
-    with EmbeddedStore(tmp_path) as store:
-        yield store.url
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.setenv("LIVEREC_PARTITIONS", "4")
-    monkeypatch.setenv("LIVEREC_STORE_TIMEOUT_SECONDS", "20")
-    monkeypatch.setenv("COLUMNS", "1000")
-
-    def one(*arguments: object, url: str = "") -> tuple[int, str]:
-        monkeypatch.setenv("REDIS_URL", url)
-        monkeypatch.setattr(sys, "argv", ["liverec", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return int(ended.value.code or 0), " ".join(capsys.readouterr().err.split())
-
-    return one
-
-
-def fill(url: str, events: list[Event] = EVENTS) -> None:
-    with_store(url, lambda store: store.write(events))
+Command = Callable[..., tuple[int, str]]
 
 
 def empty(url: str) -> None:
@@ -80,38 +43,38 @@ def read_all(url: str) -> dict[str, tuple[Event, ...]]:
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_what_is_exported_can_be_imported(url: str, run: Run, tmp_path: Path, suffix: str) -> None:
+def test_what_is_exported_can_be_imported(url: str, command: Command, tmp_path: Path, suffix: str) -> None:
     fill(url, EVENTS[:3])
-    assert run("archive", "--out", tmp_path / "a", "--once", url=url)[0] == 0
+    assert command("archive", "--out", tmp_path / "a", "--once", url=url)[0] == 0
     fill(url, EVENTS[3:])
     before, out = read_all(url), tmp_path / f"events{suffix}"
-    code, said = run("events", "export", "--out", out, "--archive", tmp_path / "a", url=url)
+    code, said = command("events", "export", "--out", out, "--archive", tmp_path / "a", url=url)
     assert (code, "5 events are in" in said, "3 were archived, 2 were not yet" in said) == (0, True, True), said
     empty(url)
-    assert run("events", "import", out, url=url) == (0, "5 events were written, 0 were there already")
+    assert command("events", "import", out, url=url) == (0, "5 events were written, 0 were there already")
     assert read_all(url) == before
-    assert run("events", "import", out, url=url) == (0, "0 events were written, 5 were there already")
+    assert command("events", "import", out, url=url) == (0, "0 events were written, 5 were there already")
     assert read_all(url) == before
 
 
 def test_what_the_archive_has_is_not_imported_again_when_its_ids_are_forgotten(
-    url: str, run: Run, tmp_path: Path
+    url: str, command: Command, tmp_path: Path
 ) -> None:
     fill(url)
     out = tmp_path / "events.parquet"
-    assert run("events", "export", "--out", out, url=url)[0] == 0
-    assert run("archive", "--out", tmp_path / "a", "--once", url=url)[0] == 0
+    assert command("events", "export", "--out", out, url=url)[0] == 0
+    assert command("archive", "--out", tmp_path / "a", "--once", url=url)[0] == 0
     with Redis.from_url(url) as redis:
         redis.delete(*redis.scan_iter("*:e:*"))
-    code, said = run("events", "import", out, "--archive", tmp_path / "a", url=url)
+    code, said = command("events", "import", out, "--archive", tmp_path / "a", url=url)
     assert (code, said) == (0, "0 events were written, 5 were there already")
 
 
-def test_events_without_ids_get_the_same_ones_each_time(url: str, run: Run, tmp_path: Path) -> None:
+def test_events_without_ids_get_the_same_ones_each_time(url: str, command: Command, tmp_path: Path) -> None:
     file = tmp_path / "sent.csv"
     file.write_text("user,movie,rating,timestamp\na,1,4,2026-01-02\na,1,4,2026-01-02\nb,1,3,2026-01-03T04:05:06Z\n")
-    assert run("events", "import", file, url=url) == (0, "2 events were written, 1 were there already")
-    assert run("events", "import", file, url=url) == (0, "0 events were written, 3 were there already")
+    assert command("events", "import", file, url=url) == (0, "2 events were written, 1 were there already")
+    assert command("events", "import", file, url=url) == (0, "0 events were written, 3 were there already")
     events = with_store(url, lambda store: store.read("b", "")).history.events
     assert [(event.item_id, event.kind, event.value, event.timestamp) for event in events] == [
         ("1", "rating", 3.0, 1767413106.0)
@@ -134,11 +97,11 @@ def test_events_without_ids_get_the_same_ones_each_time(url: str, run: Run, tmp_
     ],
 )
 def test_impossible_rows_are_refused_before_anything_is_written(
-    url: str, run: Run, tmp_path: Path, line: str, words: str
+    url: str, command: Command, tmp_path: Path, line: str, words: str
 ) -> None:
     file = tmp_path / "sent.csv"
     file.write_text(f"user_id,item_id,kind,rating,timestamp,event_id\nb,1,rating,4,5,e-1\n{line}\n")
-    code, said = run("events", "import", file, url=url)
+    code, said = command("events", "import", file, url=url)
     assert code == 2, said
     assert words in said
     assert "1 rows, for example 3. Nothing was written" in said
@@ -146,45 +109,47 @@ def test_impossible_rows_are_refused_before_anything_is_written(
         assert not list(redis.scan_iter("*:log"))
 
 
-def test_event_ids_of_other_events_are_named_after_the_rest_is_written(url: str, run: Run, tmp_path: Path) -> None:
+def test_event_ids_of_other_events_are_named_after_the_rest_is_written(
+    url: str, command: Command, tmp_path: Path
+) -> None:
     fill(url, [rated("a", "1", "e-1")])
     file = tmp_path / "sent.csv"
     file.write_text("user_id,item_id,rating,timestamp,event_id\na,9,4,5,e-9\na,2,4,5,e-1\n")
     # The log still has an event of that id, so the row counts as there.
-    assert run("events", "import", file, url=url) == (0, "1 events were written, 1 were there already")
+    assert command("events", "import", file, url=url) == (0, "1 events were written, 1 were there already")
     with Redis.from_url(url) as redis:
         redis.delete(*redis.scan_iter("*:log"))
-    code, said = run("events", "import", file, url=url)
+    code, said = command("events", "import", file, url=url)
     assert code == 2
     assert "1 event_ids belong to other events" in said
     assert "'e-1' of user 'a'" in said
 
 
-def test_forgotten_users_stay_forgotten(url: str, run: Run, tmp_path: Path) -> None:
+def test_forgotten_users_stay_forgotten(url: str, command: Command, tmp_path: Path) -> None:
     fill(url)
     out = tmp_path / "events.csv"
-    assert run("archive", "--out", tmp_path / "a", "--once", url=url)[0] == 0
-    assert run("events", "export", "--out", out, "--archive", tmp_path / "a", url=url)[0] == 0
+    assert command("archive", "--out", tmp_path / "a", "--once", url=url)[0] == 0
+    assert command("events", "export", "--out", out, "--archive", tmp_path / "a", url=url)[0] == 0
     with_store(url, lambda store: UserStore(store).forget("true"))
-    code, said = run("events", "import", out, "--archive", tmp_path / "a", url=url)
+    code, said = command("events", "import", out, "--archive", tmp_path / "a", url=url)
     assert (code, said.endswith("3 events of users who were forgotten were left out")) == (0, True), said
     assert read_all(url)["true"] == ()
     # Until the next round the archive still has them, and nobody is shown them.
     later = tmp_path / "later.parquet"
-    assert run("events", "export", "--out", later, "--archive", tmp_path / "a", url=url)[0] == 0
+    assert command("events", "export", "--out", later, "--archive", tmp_path / "a", url=url)[0] == 0
     assert "true" not in pl.read_parquet(later)["user_id"].to_list()
-    assert run("events", "verify", "--archive", tmp_path / "a", url=url)[0] == 0
+    assert command("events", "verify", "--archive", tmp_path / "a", url=url)[0] == 0
 
 
-def test_an_archive_alone_is_exported_and_says_what_is_missing(url: str, run: Run, tmp_path: Path) -> None:
+def test_an_archive_alone_is_exported_and_says_what_is_missing(url: str, command: Command, tmp_path: Path) -> None:
     fill(url)
-    assert run("archive", "--out", tmp_path / "a", "--once", url=url)[0] == 0
-    code, said = run("events", "export", "--out", tmp_path / "x.csv", "--archive", tmp_path / "a")
+    assert command("archive", "--out", tmp_path / "a", "--once", url=url)[0] == 0
+    code, said = command("events", "export", "--out", tmp_path / "x.csv", "--archive", tmp_path / "a")
     assert (code, "REDIS_URL is not set" in said, "5 events" in said) == (0, True, True)
-    assert run("events", "export", "--out", tmp_path / "x.csv")[0] == 2
-    code, said = run("events", "export", "--out", tmp_path / "x.xlsx", url=url)
+    assert command("events", "export", "--out", tmp_path / "x.csv")[0] == 2
+    code, said = command("events", "export", "--out", tmp_path / "x.xlsx", url=url)
     assert (code, "must end in" in said) == (2, True)
-    code, said = run("events", "export", "--out", tmp_path / "x.csv", url=url)
+    code, said = command("events", "export", "--out", tmp_path / "x.csv", url=url)
     assert (code, "give it with --archive" in said) == (2, True), "the log alone is not everything"
 
 
@@ -229,71 +194,6 @@ def test_a_directory_or_a_foreign_file_is_refused(tmp_path: Path) -> None:
             read_written_events(tmp_path / name, 0.0)
 
 
-def verified(run: Run, url: str, folder: Path) -> tuple[int, str]:
-    return run("events", "verify", "--archive", folder, url=url)
-
-
-@pytest.fixture
-def lived(url: str, tmp_path: Path) -> Path:
-    """An archive and a store after a life: loaded histories, trimmed ones, forgotten users, opinions in any order."""
-
-    async def work(store: Store) -> None:
-        await store.load(
-            [History((Event("true", "null", "rating", 1.0, 3.9), Event("true", "old", "view", None, 0.5)))]
-        )
-        await store.write(EVENTS)
-        await archive_round(store, tmp_path / "a")
-        await store.write([rated("long", str(number), f"e-{number}", float(number % 50)) for number in range(1_100)])
-        await store.write([rated("gone", "1", "e-1"), rated("back", "1", "e-1"), rated("back", "1", "e-2", 0.5)])
-        await archive_round(store, tmp_path / "a")
-        await UserStore(store).forget("gone")
-        await UserStore(store).forget("back")
-        await store.write([rated("back", "2", "e-3")])
-
-    with_store(url, work)
-    return tmp_path / "a"
-
-
-def test_what_is_right_is_found_right(url: str, run: Run, lived: Path) -> None:
-    code, said = verified(run, url, lived)
-    assert code == 0, said
-    code, said = run("events", "verify", "--archive", lived)
-    assert (code, "histories in the store were not looked at" in said) == (0, True)
-    assert run("events", "verify")[0] == 2
-    assert run("events", "verify", url=url)[0] == 2, "without the archive every history would look wrong"
-
-
-@pytest.mark.parametrize("user", ["1e5", "long", "back", "true", ODD])
-def test_an_event_that_a_history_lost_is_found(url: str, run: Run, lived: Path, user: str) -> None:
-    with Redis.from_url(url) as redis:
-        redis.zremrangebyrank(Keys.of(user, 4).history, -1, -1)
-    code, said = verified(run, url, lived)
-    assert (code, "lacks" in said) == (1, True), said
-    assert repr(user)[1:4] in said
-
-
-def test_an_event_that_nothing_recorded_is_found(url: str, run: Run, lived: Path) -> None:
-    fill(url, [rated("new", "1", "e-1")])
-    with Redis.from_url(url) as redis:
-        redis.delete(Keys.of("new", 4).log)
-    code, said = verified(run, url, lived)
-    assert (code, "user 'new': should not have rating of item '1'" in said) == (1, True), said
-
-
-def test_a_store_that_was_set_back_is_found(url: str, run: Run, lived: Path) -> None:
-    with Redis.from_url(url) as redis:
-        redis.decr(Keys.of("long", 4).version)
-    code, said = verified(run, url, lived)
-    assert (code, "the store is at version 1099, but version 1100 was written" in said) == (1, True), said
-
-
-def test_a_damaged_file_is_found(url: str, run: Run, lived: Path) -> None:
-    file = next(lived.rglob("*.parquet"))
-    file.write_bytes(file.read_bytes()[:-1])
-    code, said = verified(run, url, lived)
-    assert (code, "is not what was written" in said) == (1, True)
-
-
 def test_the_archiver_ends_cleanly_when_it_is_told_to(url: str, tmp_path: Path) -> None:
     fill(url)
     command = [sys.executable, "-m", "liverec", "archive", "--out", str(tmp_path / "a"), "--every", "0.05"]
@@ -313,13 +213,13 @@ def test_the_archiver_ends_cleanly_when_it_is_told_to(url: str, tmp_path: Path) 
 OFFLINE = "user_id,item_id,rating,timestamp\ntrue,7,4,1\nnobody,7,3,1\n"
 
 
-def test_data_with_an_archive_has_both_and_what_is_not_archived_yet(url: str, run: Run, tmp_path: Path) -> None:
+def test_data_with_an_archive_has_both_and_what_is_not_archived_yet(url: str, command: Command, tmp_path: Path) -> None:
     fill(url, EVENTS[:4])
-    assert run("archive", "--out", tmp_path / "a", "--once", url=url)[0] == 0
+    assert command("archive", "--out", tmp_path / "a", "--once", url=url)[0] == 0
     fill(url, EVENTS[4:])
     file, out = tmp_path / "offline.csv", tmp_path / "out"
     file.write_text(OFFLINE)
-    code, said = run("data", file, "--archive", tmp_path / "a", "--out", out, url=url)
+    code, said = command("data", file, "--archive", tmp_path / "a", "--out", out, url=url)
     assert (code, "4 events are archived, and 1 in the store beyond them" in said) == (0, True), said
     both = pl.read_parquet(out / "all.parquet").sort("user_id", "item_id")
     # The undo took its rating along.
@@ -331,20 +231,20 @@ def test_data_with_an_archive_has_both_and_what_is_not_archived_yet(url: str, ru
         ("true", ODD),
     ]
     with_store(url, lambda store: UserStore(store).forget("true"))
-    code, said = run("data", file, "--archive", tmp_path / "a", "--out", out, url=url)
+    code, said = command("data", file, "--archive", tmp_path / "a", "--out", out, url=url)
     assert (code, "1 users of the data were forgotten" in said) == (0, True), said
     assert "true" not in pl.read_parquet(out / "all.parquet")["user_id"].to_list()
-    code, said = run("data", tmp_path / "a", "--out", out)
+    code, said = command("data", tmp_path / "a", "--out", out)
     assert (code, "not archived yet was not read" in said) == (0, True), said
     assert pl.read_parquet(out / "all.parquet").height == 2
 
 
-def test_an_archive_is_given_once_and_never_loaded(url: str, run: Run, tmp_path: Path) -> None:
+def test_an_archive_is_given_once_and_never_loaded(url: str, command: Command, tmp_path: Path) -> None:
     fill(url)
-    assert run("archive", "--out", tmp_path / "a", "--once", url=url)[0] == 0
-    code, said = run("data", tmp_path / "a", "--archive", tmp_path / "a", url=url)
+    assert command("archive", "--out", tmp_path / "a", "--once", url=url)[0] == 0
+    code, said = command("data", tmp_path / "a", "--archive", tmp_path / "a", url=url)
     assert (code, "is an archive already" in said) == (2, True)
-    code, said = run("load", "--data", tmp_path / "a", url=url)
+    code, said = command("load", "--data", tmp_path / "a", url=url)
     assert (code, "would count twice" in said) == (2, True)
-    code, said = run("data", "--archive", tmp_path / "nothing", url=url)
+    code, said = command("data", "--archive", tmp_path / "nothing", url=url)
     assert (code, "this is no archive of events" in said) == (2, True), said
