@@ -20,6 +20,7 @@ from typing import Annotated, Self
 from limits import RateLimitItem, RateLimitItemPerHour, RateLimitItemPerMinute, RateLimitItemPerSecond
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
+from app.failure_log import log_failure
 from app.metrics import Metrics
 from engine.errors import ConfigError
 
@@ -197,7 +198,10 @@ class ApiKeys:
         """Look at the file every second, for ever."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            await asyncio.to_thread(self.refresh)
+            try:
+                await asyncio.to_thread(self.refresh)
+            except Exception as error:  # noqa: BLE001 (it is logged; a worker that looked no more would let revoked keys in)
+                log_failure("the file of keys could not be looked at; trying again", error)
 
     def refresh(self) -> None:
         """Take the file over if it has changed."""

@@ -90,4 +90,4 @@ def test_a_body_that_is_too_deep(service, path: str) -> None:
 def test_headers(service, name: str, value: str, status: int) -> None:
     path = "/rate" if name == "Idempotency-Key" else "/rank"
     body = GOOD if path == "/rate" else {"user_id": "a", "items": ["a"]}
-    check(service.http.post(path, json=body, headers={name: value}), status, name.split("-", maxsplit=1)[0])
+    check(service.http.post(path, json=body, headers={name: value}), status)
