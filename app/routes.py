@@ -70,8 +70,8 @@ async def ready(request: Request, serving: Service) -> dict[str, str | int]:
     if request.scope.get(DRAINING):
         raise UnreadyError("draining: this worker is about to end; connect again")
     lag = await serving.items.tail.measured_lag()
-    state: str = request.app.state.bundle_watch.state
-    return {"status": "ready", "model_version": serving.model_version, "item_lag": lag, "bundle": state}
+    state = {"status": "ready", "model_version": serving.model_version, "item_lag": lag}
+    return {**state, "bundle": serving.bundle_state}
 
 
 @router.get("/metrics", tags=["health"], response_class=Response)

@@ -114,7 +114,6 @@ def _lifespan(settings: Settings, proven: Proven | None) -> Lifespan:
             watch = BundleWatch(settings.bundle, make(settings.bundle, proven), make, use, settings.bundle_poll_seconds)
             # It holds the first bundle in memory.
             proven = None
-            app.state.bundle_watch = watch
             stack.push_async_callback(watch.stop)
             await watch.start()
             _on_hangup(watch.hurry)
