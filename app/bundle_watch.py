@@ -14,11 +14,10 @@ from pathlib import Path
 
 from app.failure_log import log_failure
 from app.item_tail import ItemTail
-from app.serving import Serving
-from engine.bundle import SEAL
+from app.serving import CURRENT, Serving
+from engine.bundle_layout import SEAL
 from engine.errors import LiverecError, StoreError
 
-CURRENT = "current"
 LAST_REQUEST_SECONDS = 60.0
 """How long the requests that began with the old bundle may take."""
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0
@@ -30,7 +29,8 @@ class BundleWatch:
 
     folder: what is looked at. serving: what is in service at first. make: opens and proves a folder, in a thread;
     raises LiverecError for one that is no good. use: what gets the new one; requests that began with the old one end
-    with it. poll_seconds: how often it looks; 0: only on `hurry`. `state` tells what became of the newest bundle.
+    with it. poll_seconds: how often it looks; 0: only on `hurry`. `bundle_state` of what is in
+    service tells what became of the newest bundle.
     """
 
     def __init__(
@@ -41,7 +41,6 @@ class BundleWatch:
         use: Callable[[Serving], None],
         poll_seconds: float,
     ) -> None:
-        self.state = CURRENT
         self._folder = folder
         self._serving = serving
         self._make = make
@@ -88,7 +87,7 @@ class BundleWatch:
         seal = await asyncio.to_thread(_seal, self._folder)
         was_absent, self._is_absent = self._is_absent, not seal
         if seal[: len(self._seal)] == self._seal:
-            self.state, self._refused = CURRENT, ""
+            self._serving.bundle_state, self._refused = CURRENT, ""
             return
         # A folder that is replaced is not there for a moment.
         is_known = seal == self._refused and asyncio.get_running_loop().time() < self._again_at
@@ -117,7 +116,7 @@ class BundleWatch:
 
     def _refuse(self, seal: str, error: Exception) -> None:
         now = asyncio.get_running_loop().time()
-        if seal == self._refused and self.state != CURRENT:
+        if seal == self._refused and self._serving.bundle_state != CURRENT:
             # Perhaps it is still being copied.
             self._pause = min(2 * self._pause, LONGEST_PAUSE)
         else:
@@ -129,13 +128,13 @@ class BundleWatch:
                 log_failure(what, error)
             self._serving.metrics.bundle_swaps.labels("refused").inc()
         self._refused, self._again_at = seal, now + self._pause
-        self.state = f"refused: {seal[:12] or 'no bundle'}; the log says why"
+        self._serving.bundle_state = f"refused: {seal[:12] or 'no bundle'}; the log says why"
 
     async def _swap(self, seal: str, serving: Serving) -> None:
         tail, ends = self._serving.items.tail, _ends(self._serving)
         self._serving = serving
         self._use(serving)
-        self._seal, self._refused, self.state = seal, "", CURRENT
+        self._seal, self._refused = seal, ""
         serving.metrics.bundle_swaps.labels("swapped").inc()
         logger.warning("bundle %s is in service", serving.model_version)
         del serving

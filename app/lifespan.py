@@ -6,7 +6,7 @@ import asyncio
 import gc
 import signal
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -39,16 +39,16 @@ class Lifespan:
         url = self._settings.redis_url
         if url is None:
             raise ConfigError("REDIS_URL is not set; start the service with `liverec serve`, which starts a store")
-        app.state.servings, app.state.watches = dict[str, Serving](), dict[str, BundleWatch]()
+        app.state.servings, watches = dict[str, Serving](), list[BundleWatch]()
         async with AsyncExitStack() as stack:
             connection = await StoreConnection.connect(url.get_secret_value(), self._settings)
             stack.push_async_callback(connection.close)
             self._doors.limits.share(connection)
             for tenant in ("", *self._settings.tenants):
-                watch = app.state.watches[tenant] = await self._watch(app, connection, tenant)
-                stack.push_async_callback(watch.stop)
-                await watch.start()
-            _on_hangup(lambda: [watch.hurry() for watch in app.state.watches.values()])
+                watches.append(await self._watch(app, connection, tenant))
+                stack.push_async_callback(watches[-1].stop)
+                await watches[-1].start()
+            _on_hangup([watch.hurry for watch in watches])
             await stack.enter_async_context(self._doors.kept_up_to_date())
             # What is loaded now lives as long as the process: the collector need not look at it with every request.
             gc.collect()
@@ -76,7 +76,11 @@ class Lifespan:
         return Serving(*proven, store, self._settings.redis_url.get_secret_value(), self._doors.metrics)
 
 
-def _on_hangup(act: Callable[[], object]) -> None:
+def _on_hangup(acts: Sequence[Callable[[], None]]) -> None:
+    def act() -> None:
+        for each in acts:
+            each()
+
     # Only the main thread gets signals.
     if hasattr(signal, "SIGHUP") and threading.current_thread() is threading.main_thread():
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, act)

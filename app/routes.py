@@ -72,8 +72,8 @@ async def ready(request: Request, serving: Service) -> dict[str, str | int]:
     if request.scope.get(DRAINING):
         raise UnreadyError("draining: this worker is about to end; connect again")
     lag = await serving.items.tail.measured_lag()
-    state: str = request.app.state.watches[""].state
-    return {"status": "ready", "model_version": serving.model_version, "item_lag": lag, "bundle": state}
+    version, bundle = serving.model_version, serving.bundle_state
+    return {"status": "ready", "model_version": version, "item_lag": lag, "bundle": bundle}
 
 
 @metrics_router.get("/metrics", response_class=Response, responses=MALFORMED)

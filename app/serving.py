@@ -26,6 +26,8 @@ from engine.exposure import Exposure
 from engine.recommender import Recommender
 from engine.window import DEFAULT_WEIGHTS
 
+CURRENT = "current"
+
 
 class Serving:
     """Holds no state of any user: that is the store's."""
@@ -41,6 +43,8 @@ class Serving:
         self.writing = EventWriting(store, recommender, self.metrics)
         self.users = UserStore(store)
         self.model_version = bundle.model_version
+        self.bundle_state = CURRENT
+        """Whether the bundle is the newest in its folder, as who watches that folder says."""
         self.filtering = Filtering(recommender.items)
         # A cached answer has the cursor that it was computed with.
         life = LIFE_SECONDS + self.settings.cache_seconds

@@ -69,7 +69,7 @@ class Settings(BaseSettings):
     bundle: Path = Path("bundles/demo")
     """The bundle folder to serve."""
     bundle_public_keys: tuple[PublicKey, ...] = Field(default=(), max_length=16)
-    """One of these must have signed the bundle: a JSON list of what `liverec bundle keygen` prints; unset: nobody must."""
+    """One of these must have signed the bundle, a JSON list of what `liverec bundle keygen` prints."""
     redis_url: SecretStr | None = Field(default=None, validation_alias="REDIS_URL")
     """Redis or Valkey (redis://, rediss:// or unix://); unset: a private server is started with its files in `var`."""
     var: Path = Path("var")

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import signal
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 from chaos.chaos_service import ChaosService, chaos_service
-from chaos.rolling_restart import point, relatives
+from chaos.rolling_restart import point, relatives, until
 
+from app.bundle_watch import BundleWatch
+from app.metrics import Metrics
+from app.serving import Serving
+from app.settings import Settings
+from app.store import Store
 from engine.bundle import Bundle
 
 SECONDS = 40.0
@@ -134,3 +141,30 @@ def test_on_sighup_it_looks_though_it_does_not_poll(bundles: Path, versions, tmp
         assert ready(service)["model_version"] == versions["a"]
         service.process.send_signal(signal.SIGHUP)
         wait_for(service, versions["b"])
+
+
+def test_what_is_replaced_serves_its_requests_to_the_end_and_then_is_gone(bundles: Path, url: str) -> None:
+    async def swap() -> None:
+        store, metrics, in_service = await Store.connect(url, Settings()), Metrics(), list[Serving]()
+
+        def make(folder: Path) -> Serving:
+            bundle = Bundle.open(folder)
+            return Serving(bundle, bundle.recommender(), store, url, metrics)
+
+        watch = BundleWatch(bundles / "current", make(bundles / "a"), make, in_service.append, 0.05)
+        point(bundles / "current", "a")
+        await watch.start()
+        under_way = in_service.pop()
+        gone = weakref.ref(under_way.recommending)
+        await under_way.filtering.prepare(["red"], "any", None, [])
+        point(bundles / "current", "b")
+        await until(lambda: bool(in_service), "another one in service")
+        # A request that changes an item waits for the tail of what it began with.
+        await under_way.items.writing.delete("item 9")
+        assert in_service[0].filtering.fields.is_built
+        del under_way
+        await until(lambda: gone() is None, "the old one gone")
+        await watch.stop()
+        await store.close()
+
+    asyncio.run(swap())
