@@ -55,12 +55,12 @@ class ItemTail:
     @property
     def is_settled(self) -> bool:
         """Whether the catalogue is what `applied` says: all vectors are this bundle's, and the store was not away."""
-        return not self._items.stale and not self._was_away
+        return not self._items.stale and not self.is_away
 
     @property
     def is_away(self) -> bool:
-        """Whether the store could not be reached when it was last asked for changes."""
-        return self._was_away
+        """Whether the store could not be reached when it was last asked for changes, or by anybody else."""
+        return self._was_away or self._store.is_away
 
     async def start(self) -> None:
         """Load all items, then go on beside the requests."""
@@ -79,12 +79,17 @@ class ItemTail:
                 await task
         await self._log.close()
 
-    async def reach(self, seq: int) -> None:
+    def on_store_change(self, is_away: bool) -> None:
+        """Follow at once when the store is back."""
+        if not is_away:
+            self._hurry.set()
+
+    async def reach(self, seq: int, seconds: float = REACH_SECONDS) -> None:
         """Return when the catalogue has this change; raises StoreError if that takes too long."""
         self._hurry.set()
         async with self._moved:
             try:
-                async with asyncio.timeout(REACH_SECONDS):
+                async with asyncio.timeout(seconds):
                     await self._moved.wait_for(lambda: self.applied >= seq)
             except TimeoutError:
                 raise StoreError(

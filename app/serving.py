@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.answer import STORE_UNREACHABLE
+from app.answer import STORE_READ_ONLY, STORE_UNREACHABLE
 from app.event_writing import EventWriting
 from app.filtering import Filtering
 from app.items import Items
@@ -29,6 +29,7 @@ class Serving:
 
     def __init__(self, bundle: Bundle, recommender: Recommender, store: Store, url: str) -> None:
         self.metrics = Metrics()
+        self.metrics.follow(store.connection.breaker)
         self.store = store
         self.items = Items(bundle, recommender, store.connection, url, self.metrics)
         self._recommender = recommender
@@ -62,6 +63,7 @@ class Serving:
         try:
             state = await self.store.read(request.user_id, "")
             history, version = state.history, state.version
+            degraded = None if state.is_current else STORE_READ_ONLY
         except StoreError:
             degraded = STORE_UNREACHABLE
         indices = vocabulary.indices_of(request.items)
