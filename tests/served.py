@@ -25,11 +25,11 @@ def free_port() -> int:
 
 
 @contextmanager
-def served(bundle: Path, var: Path) -> Iterator[str]:
-    """Serve a bundle; gives the URL."""
+def served(bundle: Path, var: Path, **settings: str) -> Iterator[str]:
+    """Serve a bundle, with a store of its own if REDIS_URL is not given; gives the URL."""
     port = free_port()
     environment = {name: value for name, value in os.environ.items() if name != "REDIS_URL"}
-    environment["LIVEREC_VAR"] = str(var)
+    environment |= {"LIVEREC_VAR": str(var), **settings}
     command = [sys.executable, "-m", "liverec", "serve", "--bundle", str(bundle), "--port", str(port)]
     with subprocess.Popen(command, env=environment, cwd=ROOT) as process:
         try:

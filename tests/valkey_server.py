@@ -48,8 +48,16 @@ class ValkeyServer:
 
     def start(self) -> None:
         """Start it; returns when it answers."""
+        self.spawn()
+        self.wait()
+
+    def spawn(self) -> None:
+        """Start it; it ends with the thread that calls this."""
         with (self._folder / "server.log").open("ab") as log:
             self.process = subprocess.Popen(self._command, stdout=log, stderr=log, preexec_fn=end_with_parent)  # noqa: PLW1509
+
+    def wait(self) -> None:
+        """Return when it answers."""
         ends = time.monotonic() + START_SECONDS
         while not self._answers():
             assert time.monotonic() < ends, f"no answer; see {self._folder / 'server.log'}"
