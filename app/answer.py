@@ -14,7 +14,7 @@ from engine.explanation import Cause
 from engine.items import ItemTable
 from engine.recommendation import Recommendation
 
-STORE_UNREACHABLE, DEADLINE = "store_unreachable", "deadline"
+STORE_UNREACHABLE, STORE_READ_ONLY, DEADLINE = "store_unreachable", "store_read_only", "deadline"
 """Why an answer is degraded."""
 
 
@@ -93,7 +93,7 @@ class Answer(BaseModel):
     source: str
     """The stage that gave the answer: rerank, retrieval, cached, popular, trending or latest."""
     degraded: str | None
-    """Why the answer is not what it should be (store_unreachable, deadline); null when all is well."""
+    """Why the answer is not what it should be (store_unreachable, store_read_only, deadline); null when all is well."""
     cursor: str | None
     """Give it with the same options to get the next page; null where there is none."""
     items: list[AnswerItem]

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, TypeVar
 
-from app.store_connection import Command, StoreConnection, reported
+from app.store_connection import Command, StoreConnection
+from app.store_failure import reported
 from engine.errors import ConfigError
 
 ARCHIVE_KEY = "liverec:archive"
@@ -124,11 +125,10 @@ class EventLog:
 
     async def length(self) -> int:
         """Return how many entries there are."""
-        with reported():
-            async with self._redis.pipeline(transaction=False) as pipeline:
-                for partition in self._partitions:
-                    pipeline.xlen(self._key(partition))
-                return sum(await pipeline.execute())
+        async with self._connection.reading(), self._redis.pipeline(transaction=False) as pipeline:
+            for partition in self._partitions:
+                pipeline.xlen(self._key(partition))
+            return sum(await pipeline.execute())
 
     def _key(self, partition: int) -> str:
         return self._connection.key(f"{{p{partition}}}:log")

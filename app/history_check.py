@@ -12,7 +12,7 @@ import polars as pl
 from app.event_encoding import ARRIVAL_DIGITS
 from app.recorded_events import RecordedEvents
 from app.store import Store
-from app.store_connection import reported
+from app.store_failure import reported
 from archive.event_rows import SCHEMA, EventRow
 from archive.finding import Finding
 from archive.replay import HistoryEntry, differences

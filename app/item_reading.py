@@ -21,13 +21,14 @@ SPACES = (HYBRID, CONTENT, COLLABORATIVE)
 
 
 class ItemReading:
-    """What GET answers of items."""
+    """What GET answers of items; where it can do without the store, it waits for it as many `seconds` at most."""
 
-    def __init__(self, store: ItemStore, tail: ItemTail, items: LiveItems, model_version: str) -> None:
+    def __init__(self, store: ItemStore, tail: ItemTail, items: LiveItems, model_version: str, seconds: float) -> None:
         self._store = store
         self._tail = tail
         self._items = items
         self._model_version = model_version
+        self._seconds = seconds
 
     async def get(self, item_id: str) -> ItemAnswer:
         """Return one item, hidden or not; raises NotFoundError if nobody knows it."""
@@ -92,11 +93,11 @@ class ItemReading:
         return found[0] if found else SimilarItems(space, [])
 
     async def _newest(self, item_id: str) -> ItemDocument | None:
-        [document] = await self._store.read([item_id])
+        [document] = await self._store.read([item_id], self._seconds)
         if document is None:
             return None
         # Another worker may have taken it a moment ago.
-        await self._tail.reach(document.seq)
+        await self._tail.reach(document.seq, self._seconds)
         return self._items.up_to_date(document)
 
     def _known(self, item_id: str) -> CatalogueItem:

@@ -11,9 +11,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from app.item_document import ItemDocument
-from app.keys import NO_TENANT, Namespace
-from app.settings import Settings
-from app.store_connection import Arguments, StoreConnection, reported
+from app.keys import Namespace
+from app.store_connection import Arguments, StoreConnection
 from engine.errors import FullError
 
 LOG_LENGTH = 100_000
@@ -76,7 +75,7 @@ class ItemStore:
     """All keys share one hash tag, and each write is one script; raises StoreError if the store cannot be reached."""
 
     def __init__(self, connection: StoreConnection) -> None:
-        self._connection = connection
+        self.connection = connection
         # The client's own types tell neither bytes from str nor what a script may return.
         self._redis: Any = connection.redis
         self._settings = connection.settings
@@ -84,6 +83,11 @@ class ItemStore:
         self._put = connection.script("head", "put")
         self._vector = connection.script("head", "vector")
         self._forget = connection.script("forget")
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the store counts as away, so that nothing is asked of it."""
+        return self.connection.breaker.is_open
 
     async def put(self, drafts: Sequence[Draft]) -> list[int] | None:
         """Store items; return their seqs when they are on disk, None if one is not as it was expected to be.
@@ -94,7 +98,7 @@ class ItemStore:
         for draft in drafts:
             args += draft.arguments()
         keys = [*self._keys]
-        [(outcome, detail)] = await self._connection.run(self._put, [(keys, args)])
+        [(outcome, detail)] = await self.connection.run(self._put, [(keys, args)])
         if outcome not in (DONE, CHANGED):
             raise FullError(self._fullness(outcome, detail))
         return None if outcome == CHANGED else list(detail)
@@ -102,27 +106,27 @@ class ItemStore:
     async def put_vectors(self, documents: Sequence[ItemDocument]) -> None:
         """Keep other vectors of items that have not changed since."""
         commands = [([self._keys.state], [each.item_id, str(each.seq), each.tail()]) for each in documents]
-        await self._connection.run(self._vector, commands)
+        await self.connection.run(self._vector, commands)
 
     async def renew_deleted(self, item_ids: Sequence[str], now: float) -> None:
         """Say that these items, if they are deleted, must still be remembered; `now` in unix seconds."""
         for start in range(0, len(item_ids), AT_ONCE):
-            with reported():
+            async with self.connection.guarded():
                 scores = dict.fromkeys(item_ids[start : start + AT_ONCE], now)
                 await self._redis.zadd(self._keys.deleted, scores, xx=True)
 
     async def forget_deleted(self, before: float) -> None:
         """Forget the items that were deleted, and last renewed, before then (unix seconds)."""
-        while await self._connection.run(
+        while await self.connection.run(
             self._forget, [([self._keys.state, self._keys.deleted], [before, AT_ONCE])]
         ) == [AT_ONCE]:
             pass
 
-    async def read(self, item_ids: Sequence[str]) -> list[ItemDocument | None]:
+    async def read(self, item_ids: Sequence[str], seconds: float | None = None) -> list[ItemDocument | None]:
         """Return the items as they are, None for one that the store does not know, or knows no more."""
         if not item_ids:
             return []
-        with reported():
+        async with self.connection.guarded(seconds):
             found = await self._redis.hmget(self._keys.state, list(item_ids))
         pairs = zip(item_ids, found, strict=True)
         return [None if encoded is None else ItemDocument.decode(item_id, encoded) for item_id, encoded in pairs]
@@ -130,20 +134,20 @@ class ItemStore:
     async def media(self, item_ids: Sequence[str]) -> list[Media]:
         """Return images and audio of items."""
         fields = [f"{kind}:{item_id}" for item_id in item_ids for kind in ("image", "audio")]
-        with reported():
+        async with self.connection.guarded():
             found = await self._redis.hmget(self._keys.media, fields)
         return [Media(*pair) for pair in zip(found[::2], found[1::2], strict=True)]
 
     async def seq(self) -> int:
         """Return the number of the newest change."""
-        with reported():
+        async with self.connection.guarded():
             return int(await self._redis.get(self._keys.seq) or 0)
 
     async def scan(self) -> AsyncIterator[list[ItemDocument]]:
         """Give all items in lots; one that changes meanwhile may come twice, as it was and as it is."""
         cursor = 0
         while True:
-            with reported():
+            async with self.connection.guarded():
                 cursor, found = await self._redis.hscan(self._keys.state, cursor, count=AT_ONCE)
             pairs = list(found.items())
             for start in range(0, len(pairs), LOT):
@@ -172,17 +176,23 @@ class ItemStore:
 class ChangeLog:
     """The log of changes, on a connection of its own: it is held while there is nothing new."""
 
-    def __init__(self, url: str, settings: Settings, namespace: Namespace = NO_TENANT) -> None:
-        self._key = ItemKeys.of(namespace).log
-        limit = settings.store_timeout_seconds
+    def __init__(self, url: str, connection: StoreConnection) -> None:
+        self._key = ItemKeys.of(connection.namespace).log
+        limit = connection.settings.store_timeout_seconds
+        self._connection = connection
+        self._renewals = connection.renewals
+        self._seconds = WAIT_SECONDS + limit
         # It answers to its one reader, who knows when to try again.
         self._redis: Any = Redis.from_url(
-            url, socket_timeout=WAIT_SECONDS + limit, socket_connect_timeout=limit, retry=Retry(NoBackoff(), 0)
+            url, socket_timeout=self._seconds, socket_connect_timeout=limit, retry=Retry(NoBackoff(), 0)
         )
 
     async def after(self, seq: int) -> list[tuple[int, str]]:
         """Return the next changes after `seq`, waiting a while if there are none: the seq and item_id of each."""
-        with reported():
+        if self._renewals != self._connection.renewals:
+            self._renewals = self._connection.renewals
+            await self.close()
+        async with self._connection.guarded(self._seconds, blocks=True):
             reply = await self._redis.xread({self._key: f"{seq}-0"}, count=AT_ONCE, block=int(WAIT_SECONDS * 1_000))
         entries = reply[0][1] if reply else []
         return [(int(entry_id.split(b"-")[0]), fields[b"item_id"].decode()) for entry_id, fields in entries]

@@ -13,7 +13,6 @@ from app.failure_log import log_failure
 from app.item_document import ItemDocument
 from app.item_encoding import BATCH, ItemEncoding, Vector
 from app.item_store import AT_ONCE, LOT, ChangeLog, ItemStore
-from app.keys import NO_TENANT, Namespace
 from app.live_items import LiveItems
 from app.metrics import Metrics
 from engine.errors import LiverecError, StoreError
@@ -39,7 +38,6 @@ class ItemTail:
         encoding: ItemEncoding,
         metrics: Metrics,
         deleted_days: float,
-        namespace: Namespace = NO_TENANT,
     ) -> None:
         self.applied = 0
         self.lag = 0
@@ -50,8 +48,9 @@ class ItemTail:
         self._items = items
         self._encoding = encoding
         self._metrics = metrics
-        self._lag_gauge = metrics.item_lag.labels(namespace.tenant)
-        self._dead_rows_gauge = metrics.item_dead_rows.labels(namespace.tenant)
+        tenant = store.connection.namespace.tenant
+        self._lag_gauge = metrics.item_lag.labels(tenant)
+        self._dead_rows_gauge = metrics.item_dead_rows.labels(tenant)
         self._deleted_days = deleted_days
         self._moved = asyncio.Condition()
         self._hurry, self._has_stale = asyncio.Event(), asyncio.Event()
@@ -60,16 +59,17 @@ class ItemTail:
     @property
     def is_settled(self) -> bool:
         """Whether the catalogue is what `applied` says: all vectors are this bundle's, and the store was not away."""
-        return not self._items.stale and not self._was_away
+        return not self._items.stale and not self.is_away
 
     @property
     def is_away(self) -> bool:
-        """Whether the store could not be reached when it was last asked for changes."""
-        return self._was_away
+        """Whether the store could not be reached when it was last asked for changes, or by anybody else."""
+        return self._was_away or self._store.is_away
 
     async def start(self) -> None:
         """Load all items, then go on beside the requests."""
         await self._reload()
+        self._store.connection.breaker.on_change.append(self._on_store_change)
         steps = (self._follow, self._refresh, self._forget)
         self._tasks = [asyncio.create_task(self._forever(each)) for each in steps]
 
@@ -77,6 +77,8 @@ class ItemTail:
         """End what `start` began."""
         # Until Python 3.12, wait_for may swallow the cancellation, and the client library waits with it.
         self._is_over.set()
+        with suppress(ValueError):
+            self._store.connection.breaker.on_change.remove(self._on_store_change)
         for task in self._tasks:
             task.cancel()
         for task in self._tasks:
@@ -84,12 +86,17 @@ class ItemTail:
                 await task
         await self._log.close()
 
-    async def reach(self, seq: int) -> None:
+    def _on_store_change(self, is_away: bool) -> None:
+        """Follow at once when the store is back."""
+        if not is_away:
+            self._hurry.set()
+
+    async def reach(self, seq: int, seconds: float = REACH_SECONDS) -> None:
         """Return when the catalogue has this change; raises StoreError if that takes too long."""
         self._hurry.set()
         async with self._moved:
             try:
-                async with asyncio.timeout(REACH_SECONDS):
+                async with asyncio.timeout(seconds):
                     await self._moved.wait_for(lambda: self.applied >= seq)
             except TimeoutError:
                 raise StoreError(

@@ -43,6 +43,7 @@ class Lifespan:
         async with AsyncExitStack() as stack:
             connection = await StoreConnection.connect(url.get_secret_value(), self._settings)
             stack.push_async_callback(connection.close)
+            self._doors.metrics.follow(connection.breaker)
             self._doors.limits.share(connection)
             for tenant in ("", *self._settings.tenants):
                 watches.append(await self._watch(app, connection, tenant))

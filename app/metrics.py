@@ -7,6 +7,8 @@ import os
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from app.store_breaker import StoreBreaker
+
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
@@ -89,9 +91,30 @@ class Metrics:
             ("outcome",),
             registry=self._registry,
         )
+        self.store_away = Gauge(
+            "liverec_store_away",
+            "Workers for which the store is away, so that they ask it nothing",
+            registry=self._registry,
+            multiprocess_mode="livesum",
+        )
+        self.store_openings = Counter(
+            "liverec_store_openings", "How often a worker found the store away", registry=self._registry
+        )
+        self.store_failures = Counter(
+            "liverec_store_failures", "Calls of the store that failed, by cause", ("cause",), registry=self._registry
+        )
         self.seconds = Histogram(
             "liverec_seconds", "Seconds to answer", ("call",), buckets=SECONDS, registry=self._registry
         )
+
+    def follow(self, breaker: StoreBreaker) -> None:
+        """Tell from now on what becomes of the store."""
+        breaker.on_failure = lambda cause: self.store_failures.labels(cause).inc()
+        breaker.on_change.append(self._tell_store)
+
+    def _tell_store(self, is_away: bool) -> None:
+        self.store_away.set(is_away)
+        self.store_openings.inc(is_away)
 
     def render(self) -> bytes:
         """Return the text that Prometheus scrapes."""

@@ -6,7 +6,7 @@ import hashlib
 import secrets
 from typing import Any, Self
 
-from app.store_connection import StoreConnection, reported
+from app.store_connection import StoreConnection
 
 SECRET_KEY = "liverec:secret"  # noqa: S105 (the name of a key, no secret)
 SECRET_BYTES = PSEUDONYM_BYTES = 16
@@ -24,7 +24,7 @@ class Pseudonyms:
         fresh = secrets.token_bytes(SECRET_BYTES)
         # The client's own types do not tell bytes from str.
         redis: Any = connection.redis
-        with reported():
+        async with connection.guarded():
             stored = await redis.set(connection.key(SECRET_KEY), fresh, nx=True, get=True)
         return cls(fresh if stored is None else stored)
 

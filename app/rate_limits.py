@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 
@@ -12,7 +11,7 @@ from limits.aio.strategies import SlidingWindowCounterRateLimiter
 
 from app.api_keys import ApiKey
 from app.metrics import Metrics
-from app.store_connection import StoreConnection, reported
+from app.store_connection import StoreConnection
 from engine.errors import StoreError
 
 PREFIX = "liverec:rate"
@@ -29,12 +28,14 @@ class RateLimits:
     def __init__(self, metrics: Metrics) -> None:
         self._alone = SlidingWindowCounterRateLimiter(MemoryStorage())
         self._together: SlidingWindowCounterRateLimiter | None = None
+        self._connection: StoreConnection | None = None
         self._metrics = metrics
         self._asks_from = 0.0
         self._free_from: dict[tuple[str, str], float] = {}
 
     def share(self, connection: StoreConnection) -> None:
         """Count in that store from now on, over its connections."""
+        self._connection = connection
         pool: object = connection.redis.connection_pool
         storage = RedisStorage("async+redis://", implementation="redispy", key_prefix=PREFIX, connection_pool=pool)  # type: ignore[arg-type]
         self._together = SlidingWindowCounterRateLimiter(storage)
@@ -56,15 +57,14 @@ class RateLimits:
 
     async def _wait(self, limit: RateLimitItem, *bucket: str) -> float | None:
         now = time.monotonic()
-        if self._together is not None and now >= self._asks_from:
+        if self._together is not None and self._connection is not None and now >= self._asks_from:
             was_away = self._asks_from > 0
             # While one request tries, the others go on alone.
             self._asks_from = now + AWAY_SECONDS if was_away else 0.0
             try:
-                with reported():
-                    async with asyncio.timeout(MOST_SECONDS):
-                        seconds = await _asked(self._together, limit, *bucket)
-            except (StoreError, TimeoutError):
+                async with self._connection.guarded(MOST_SECONDS):
+                    seconds = await _asked(self._together, limit, *bucket)
+            except StoreError:
                 self._asks_from = time.monotonic() + AWAY_SECONDS
             else:
                 self._asks_from = 0.0

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from app.answer import DEADLINE, STORE_UNREACHABLE, AnswerHead, encode_answer, timed
+from app.answer import DEADLINE, STORE_READ_ONLY, STORE_UNREACHABLE, AnswerHead, encode_answer, timed
 from app.deadline import Deadline
 from app.exploration_log import ExploredPlace, explored_places
 from app.item_tail import ItemTail
@@ -156,7 +156,8 @@ class Recommending:
             return _unread(user_id, options, field, DEADLINE)
         try:
             async with asyncio.timeout(left):
-                return Asked(user_id, options, await self._state(user_id, options.min_version or 0, field), field)
+                state = await self._state(user_id, options.min_version or 0, field)
+                return Asked(user_id, options, state, field, None if state.is_current else STORE_READ_ONLY)
         except StoreError:
             return _unread(user_id, options, field, STORE_UNREACHABLE)
         except TimeoutError:

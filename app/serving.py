@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import Request
 
-from app.answer import STORE_UNREACHABLE
+from app.answer import STORE_READ_ONLY, STORE_UNREACHABLE
 from app.api_keys import API_KEY, ApiKey
 from app.event_writing import EventWriting
 from app.filtering import Filtering
@@ -74,6 +74,7 @@ class Serving:
         try:
             state = await self.store.read(request.user_id, "")
             history, version = state.history, state.version
+            degraded = None if state.is_current else STORE_READ_ONLY
         except StoreError:
             degraded = STORE_UNREACHABLE
         indices = vocabulary.indices_of(request.items)

@@ -95,7 +95,11 @@ class Settings(BaseSettings):
     deadline_ms: float | None = Field(default=None, gt=0, le=600_000)
     """Milliseconds that a list may take where the request does not say (X-Deadline-Ms); no limit if not set."""
     store_timeout_seconds: float = Field(default=1.0, gt=0, le=60)
-    """How long the store may take before it counts as unreachable."""
+    """How long the store may take for one reply before it counts as unreachable."""
+    read_timeout_seconds: float = Field(default=0.3, gt=0, le=60)
+    """How long a list waits for the history of a user; after that it is made without, and says so."""
+    confirm_replicas: int = Field(default=0, ge=0, le=16)
+    """On the disks of how many replicas, beside the store's own, a write must be before it is acknowledged."""
     allow_volatile: bool = False
     """Accept a store that does not write to disk before it answers; ratings can then be lost."""
     max_body_bytes: int = Field(default=1_048_576, ge=1_024)

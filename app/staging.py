@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
 
-from app.answer import DEADLINE
+from app.answer import DEADLINE, STORE_READ_ONLY
 from app.deadline import Deadline, StageTime
 from app.last_answers import LastAnswers
 from app.options import RecommendOptions
@@ -58,7 +58,7 @@ class Staging:
 
     def staged(self, asked: Asked, query: Query, deadline: Deadline) -> Staged:
         """Answer a query within a deadline, as far as computing is concerned."""
-        version = None if asked.degraded or not asked.is_known else asked.state.version
+        version = asked.state.version if asked.is_known and asked.degraded in (None, STORE_READ_ONLY) else None
         if asked.degraded == DEADLINE:
             return self._last_or_popular(asked, query, version)
         if asked.options.model == POPULAR:

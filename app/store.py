@@ -13,7 +13,7 @@ from app.exploration_log import EXPOSURES_KEPT, EXPOSURES_KEY, ExploredPlace
 from app.keys import PARTITIONS_KEY
 from app.pseudonyms import Pseudonyms
 from app.settings import Settings
-from app.store_connection import Arguments, Command, StoreConnection, reported
+from app.store_connection import Arguments, Command, StoreConnection
 from engine.errors import ConfigError
 from engine.events import Event, History
 
@@ -47,13 +47,15 @@ class Written:
 class UserState:
     """What one read gives: the version, and either a cached answer or the history.
 
-    `seen` are the items of a history of which the store no longer keeps all at hand; empty for all others.
+    `seen` are the items of a history of which the store no longer keeps all at hand; empty for all others. What is not
+    current comes from a read-only replica: the primary may have newer events.
     """
 
     version: int
     cached: bytes | None
     history: History
     seen: frozenset[str] = frozenset()
+    is_current: bool = True
 
 
 class Store:
@@ -92,26 +94,30 @@ class Store:
 
     async def ping(self) -> None:
         """Raise StoreError unless the store answers."""
-        with reported():
+        async with self.connection.guarded():
             await self.connection.redis.ping()
 
     async def read(self, user_id: str, field: str) -> UserState:
         """Return the version with the answer cached under `field`, or with the history. One round trip."""
         keys = self.connection.keys_of(user_id)
         names = [keys.cache, keys.history, keys.items, keys.version]
-        with reported():
+        async with self.connection.reading():
             version, cached, *rest = await self._read(keys=names, args=[field])
         if not rest:
             return UserState(version, cached, History())
-        entries, seen = rest
+        entries, seen, is_replica = rest
+        if is_replica:
+            self.connection.renew()
         pairs = zip(entries[::2], entries[1::2], strict=True)
         history = History(tuple(decode_entry(user_id, entry, float(timestamp)) for entry, timestamp in pairs))
         # The empty field says that there is more than the history.
-        return UserState(version, None, history, frozenset(item_id.decode() for item_id in seen if item_id))
+        return UserState(
+            version, None, history, frozenset(item_id.decode() for item_id in seen if item_id), not is_replica
+        )
 
     async def version(self, user_id: str) -> int:
         """Return how often a user's history has changed."""
-        with reported():
+        async with self.connection.reading():
             return int(await self.connection.redis.get(self.connection.keys_of(user_id).version) or 0)
 
     async def write(self, events: Sequence[Event], timed_here: Container[str] = ()) -> list[Written]:
@@ -179,7 +185,7 @@ class Store:
 
 
 async def _check_restored(connection: StoreConnection) -> None:
-    with reported():
+    async with connection.guarded():
         begun = await connection.redis.exists(connection.key(RESTORING_KEY))
     if begun:
         raise ConfigError("the store holds a part of a backup; repeat `liverec restore` until it says that it is done")
@@ -187,7 +193,7 @@ async def _check_restored(connection: StoreConnection) -> None:
 
 async def _check_partitions(connection: StoreConnection) -> None:
     wanted = connection.settings.partitions
-    with reported():
+    async with connection.guarded():
         stored = await connection.redis.set(connection.key(PARTITIONS_KEY), wanted, nx=True, get=True)
     if stored is not None and int(stored) != wanted:
         raise ConfigError(

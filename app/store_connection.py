@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import asyncio
+import copy
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from importlib import resources
 from typing import Any, Self
 
@@ -17,31 +20,47 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from app.keys import NO_TENANT, Keys, Namespace
 from app.settings import Settings, check_tenant
+from app.store_breaker import StoreBreaker
+from app.store_failure import StoreFailure
+from app.store_probe import StoreProbe
 from engine.errors import ConfigError, StoreError
 
 Arguments = list[str | bytes | int | float]
 Command = tuple[list[str], Sequence[str | bytes | int | float]]
 OR_VOLATILE = "or set LIVEREC_ALLOW_VOLATILE=true"
+COMMANDS_IN_TIME = 500
+"""So many commands more may take LIVEREC_STORE_TIMEOUT_SECONDS more."""
+REFUSED_SECONDS = 1.0
+"""How long a store that refuses to write is not asked to write what can be done without."""
+RENEWED_SECONDS = 0.1
 
 
 class StoreConnection:
-    """A pool of connections to a server that has proven to be durable; `run` returns after the disk has confirmed."""
+    """A pool of connections to a server that has proven to be durable; `run` returns after the disk has confirmed.
 
-    def __init__(self, redis: Redis, settings: Settings, namespace: Namespace = NO_TENANT) -> None:
+    All that is asked of the server goes through `guarded`, or through what does that itself.
+    """
+
+    def __init__(self, redis: Redis, settings: Settings, breaker: StoreBreaker) -> None:
         self.redis = redis
         self.settings = settings
-        self.namespace = namespace
-        self._waits_for_disk = False
+        self.breaker = breaker
+        self.namespace = NO_TENANT
+        self._copies: tuple[int, int] | None = None
+        self.renewals = 0
+        self._dropping: set[asyncio.Task[None]] = set()
+        self._writes_again_at = self._renews_again_at = 0.0
 
     @classmethod
     async def connect(cls, url: str, settings: Settings) -> Self:
         """Connect, and check that the server writes to disk before it answers."""
-        connection = cls(Redis.from_pool(_pool(url, settings)), settings)
+        redis = Redis.from_pool(_pool(url, settings))
+        connection = cls(redis, settings, StoreBreaker(StoreProbe(url, settings)))
+        connection.breaker.on_change.append(connection._drop)
         try:
-            with reported():
+            async with connection.guarded():
                 await connection.redis.ping()
-                if not settings.allow_volatile:
-                    await connection._check_durability()
+            connection._copies = await connection._required()
         except BaseException:
             await connection.close()
             raise
@@ -49,12 +68,13 @@ class StoreConnection:
 
     async def close(self) -> None:
         """Close all connections."""
+        await self.breaker.close()
         await self.redis.aclose()
 
     def within(self, tenant: str) -> StoreConnection:
         """Return the same connections, for the keys of a tenant; who closes one closes both."""
-        other = StoreConnection(self.redis, self.settings, Namespace(tenant))
-        other._waits_for_disk = self._waits_for_disk
+        other = copy.copy(self)
+        other.namespace = Namespace(tenant)
         return other
 
     def of_tenant(self, tenant: str) -> StoreConnection:
@@ -72,6 +92,32 @@ class StoreConnection:
         """Return the keys of a user."""
         return Keys.of(user_id, self.settings.partitions, self.namespace)
 
+    @asynccontextmanager
+    async def guarded(
+        self, seconds: float | None = None, *, is_write: bool = False, blocks: bool = False
+    ) -> AsyncIterator[None]:
+        """Bound the time of what is asked of the server; raises StoreError, at once while it is away."""
+        most = seconds or self.settings.store_timeout_seconds
+        try:
+            async with self.breaker.guarded(most, is_write=is_write, blocks=blocks):
+                yield
+        except StoreError as error:
+            if error.__cause__ is not None and StoreFailure.of(error.__cause__).refuses_writes:
+                self._writes_again_at = time.monotonic() + REFUSED_SECONDS
+                self.renew()
+            raise
+
+    def reading(self) -> AbstractAsyncContextManager[None]:
+        """Bound it as what there is something in place of."""
+        return self.guarded(self.settings.read_timeout_seconds)
+
+    def renew(self) -> None:
+        """Have what is idle connect anew: a server that became a replica is not the one that REDIS_URL leads to."""
+        if time.monotonic() >= self._renews_again_at:
+            self._renews_again_at = time.monotonic() + RENEWED_SECONDS
+            self.renewals += 1
+            self._drop(True)
+
     def script(self, *names: str) -> AsyncScript:
         """Return the script that these files of app/scripts make together."""
         folder = resources.files("app").joinpath("scripts")
@@ -79,38 +125,69 @@ class StoreConnection:
 
     async def run(self, script: AsyncScript, commands: Sequence[Command]) -> list[Any]:
         """Run a script once for each command, in one round trip that ends when all is on disk."""
-        return await self._run(script, commands, (), waits=self._waits_for_disk)
+        return await self._run(script, commands, (), self._copies)
 
     async def run_unconfirmed(
         self, script: AsyncScript, commands: Sequence[Command], further: Sequence[Command]
     ) -> list[Any]:
-        """Like `run`, but without waiting for the disk; `further` are plain commands that go along."""
-        return await self._run(script, commands, further, waits=False)
+        """Like `run`, but without waiting for the disk; `further` are plain commands that go along.
+
+        A server that refuses to write is not asked again for a second.
+        """
+        if time.monotonic() < self._writes_again_at:
+            raise StoreError("the store has just refused to write; what can be done without is not tried for a second")
+        return await self._run(script, commands, further, None)
 
     async def _run(
-        self, script: AsyncScript, commands: Sequence[Command], further: Sequence[Command], *, waits: bool
+        self,
+        script: AsyncScript,
+        commands: Sequence[Command],
+        further: Sequence[Command],
+        copies: tuple[int, int] | None,
     ) -> list[Any]:
-        with reported():
+        # Beside each reply the whole is bounded, with the wait for a connection.
+        seconds = self.settings.store_timeout_seconds * (2 + len(commands) / COMMANDS_IN_TIME)
+        async with self.guarded(seconds, is_write=True):
             try:
-                return await self._send(script, commands, further, waits=waits)
+                return await self._send(script, commands, further, copies)
             except NoScriptError:
                 # A server that was restarted has forgotten its scripts; the plain commands were done.
                 await self.redis.script_load(script.script)
-                return await self._send(script, commands, (), waits=waits)
+                return await self._send(script, commands, (), copies)
 
     async def _send(
-        self, script: AsyncScript, commands: Sequence[Command], further: Sequence[Command], *, waits: bool
+        self,
+        script: AsyncScript,
+        commands: Sequence[Command],
+        further: Sequence[Command],
+        copies: tuple[int, int] | None,
     ) -> list[Any]:
         async with self.redis.pipeline(transaction=False) as pipeline:
             _queue(pipeline, script, commands, further)
-            if waits:
-                pipeline.execute_command("WAITAOF", 1, 0, int(self.settings.store_timeout_seconds * 1000))
+            if copies is not None:
+                # A little less than what ends the connection, so that the answer tells which copies are missing.
+                pipeline.execute_command("WAITAOF", *copies, int(self.settings.store_timeout_seconds * 900))
             replies: list[Any] = await pipeline.execute()
-        if waits and replies[-1][0] < 1:
-            raise StoreError("the store did not confirm that all is on disk; send it again, events with the same ids")
+        if copies is not None and not all(found >= wanted for found, wanted in zip(replies[-1], copies, strict=True)):
+            raise StoreError(
+                f"the store did not confirm that all is on disk: {replies[-1][0]} of {copies[0]} here and"
+                f" {replies[-1][1]} of {copies[1]} on replicas; send it again, events with the same ids"
+            )
         return replies[: len(commands)]
 
-    async def _check_durability(self) -> None:
+    async def _required(self) -> tuple[int, int] | None:
+        """Return on how many disks a write must be, here and on replicas; None where an answer says so already."""
+        here = False if self.settings.allow_volatile else await self._waits_for_disk()
+        replicas = self.settings.confirm_replicas
+        if replicas and not await self._can_wait():
+            raise ConfigError(
+                f"LIVEREC_CONFIRM_REPLICAS is {replicas}, and only Redis 7.2, or Valkey, can wait for replicas;"
+                " use one of them, or set it to 0"
+            )
+        return (int(here or not self.settings.allow_volatile), replicas) if here or replicas else None
+
+    async def _waits_for_disk(self) -> bool:
+        """Return whether the disk must be waited for; raises ConfigError for a store that is not durable."""
         config = {name: await self._option(name) for name in ("appendonly", "appendfsync", "maxmemory-policy")}
         if config["maxmemory-policy"] != "noeviction":
             raise ConfigError(
@@ -118,36 +195,41 @@ class StoreConnection:
                 f" start it with --maxmemory-policy noeviction, {OR_VOLATILE}"
             )
         if config["appendonly"] == "yes" and config["appendfsync"] == "always":
-            return
-        info = await self.redis.info("server")
+            return False
+        if config["appendonly"] == "yes" and config["appendfsync"] == "everysec" and await self._can_wait():
+            return True
+        raise ConfigError(
+            "the store does not write to disk before it answers, so acknowledged ratings could be lost;"
+            f" start it with --appendonly yes --appendfsync always, {OR_VOLATILE}"
+        )
+
+    async def _can_wait(self) -> bool:
+        async with self.guarded():
+            info = await self.redis.info("server")
         # WAITAOF came with Redis 7.2, from which Valkey split off.
-        can_wait = tuple(int(part) for part in str(info["redis_version"]).split(".")[:2]) >= (7, 2)
-        self._waits_for_disk = config["appendonly"] == "yes" and config["appendfsync"] == "everysec" and can_wait
-        if not self._waits_for_disk:
-            raise ConfigError(
-                "the store does not write to disk before it answers, so acknowledged ratings could be lost;"
-                f" start it with --appendonly yes --appendfsync always, {OR_VOLATILE}"
-            )
+        return tuple(int(part) for part in str(info["redis_version"]).split(".")[:2]) >= (7, 2)
 
     async def _option(self, name: str) -> str:
-        try:
-            values = await self.redis.config_get(name)
-        except ResponseError as error:
-            raise ConfigError(
-                f"the store does not tell its {name} ({error}); allow CONFIG GET, {OR_VOLATILE}"
-            ) from error
+        async with self.guarded():
+            try:
+                values = await self.redis.config_get(name)
+            except ResponseError as error:
+                raise ConfigError(
+                    f"the store does not tell its {name} ({error}); allow CONFIG GET, {OR_VOLATILE}"
+                ) from error
         return "".join(value.decode() if isinstance(value, bytes) else str(value) for value in values.values())
 
+    def _drop(self, is_open: bool) -> None:
+        """Close the idle connections."""
+        if is_open:
+            task = asyncio.create_task(_disconnect(self.redis))
+            self._dropping.add(task)
+            task.add_done_callback(self._dropping.discard)
 
-@contextmanager
-def reported() -> Iterator[None]:
-    """Raise what the client library raises as StoreError."""
-    try:
-        yield
-    except (RedisError, OSError) as error:
-        raise StoreError(
-            f"the store cannot be used ({type(error).__name__}: {error}); check that it runs and REDIS_URL"
-        ) from error
+
+async def _disconnect(redis: Redis) -> None:
+    with suppress(RedisError, OSError):
+        await redis.connection_pool.disconnect(inuse_connections=False)
 
 
 def _queue(pipeline: Pipeline, script: AsyncScript, commands: Sequence[Command], further: Sequence[Command]) -> None:

@@ -15,7 +15,8 @@ from app.item_store import ItemKeys
 from app.logged_event import LoggedEvent
 from app.pseudonyms import Pseudonyms
 from app.store import RESTORING_KEY, SECONDS_PER_DAY
-from app.store_connection import Arguments, Command, StoreConnection, reported
+from app.store_connection import Arguments, Command, StoreConnection
+from app.store_failure import reported
 from app.stored_value import LOG, MARKER, VERSION, PartitionKey, StoredValue
 from engine.errors import ConfigError
 

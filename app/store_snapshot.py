@@ -10,7 +10,8 @@ from app.exploration_log import EXPOSURES_KEY
 from app.item_store import ItemKeys
 from app.keys import NO_TENANT, PARTITIONS_KEY
 from app.pseudonyms import SECRET_KEY
-from app.store_connection import Command, StoreConnection, reported
+from app.store_connection import Command, StoreConnection
+from app.store_failure import reported
 from app.stored_value import FORGOTTEN, LOG, MARKER, VERSION, PartitionKey, StoredValue
 from app.trends import HALF_LIVES, LANDMARKS
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.metrics import Metrics
-from app.store_connection import Arguments, StoreConnection, reported
+from app.store_connection import Arguments, StoreConnection
 from engine.errors import StoreError
 from engine.events import Event
 from engine.window import HistoryWindow
@@ -129,11 +129,10 @@ class Trends:
     async def _asked(self, window: TrendWindow, ask: Callable[[Any], object]) -> tuple[float, Any]:
         """Return what is left of a number that was counted, and the store's reply."""
         # Both at once: a number means nothing beside another landmark.
-        with reported():
-            async with self._redis.pipeline(transaction=True) as pipeline:
-                pipeline.hget(self._landmarks, self._key(window))
-                ask(pipeline)
-                landmark, reply = await pipeline.execute()
+        async with self._connection.reading(), self._redis.pipeline(transaction=True) as pipeline:
+            pipeline.hget(self._landmarks, self._key(window))
+            ask(pipeline)
+            landmark, reply = await pipeline.execute()
         halves = (self.clock() - float(landmark or 0.0)) / HALF_LIVES[window]
         # As of the landmark, if that lies ahead: the power would be too large for a float.
         return 2.0 ** -max(halves, 0.0), reply

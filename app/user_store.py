@@ -12,7 +12,7 @@ from app.exploration_log import EXPOSURES_KEY
 from app.history_cursor import HistoryCursor
 from app.keys import Keys
 from app.store import Store
-from app.store_connection import Arguments, reported
+from app.store_connection import Arguments
 from app.user_answer import OUT_OF_REACH, Exposure, Forgetting, HistoryEvent, HistoryPage, LoggedEvent, UserExport
 
 AT_ONCE = 500
@@ -44,12 +44,11 @@ class UserStore:
         """Return up to n events that stand before a place, newest first."""
         keys = self._keys(user_id)
         time = repr(before.timestamp)
-        with reported():
-            async with self._redis.pipeline(transaction=True) as pipeline:
-                pipeline.get(keys.version)
-                pipeline.zrevrangebyscore(keys.history, time, time, withscores=True)
-                pipeline.zrevrangebyscore(keys.history, f"({time}", "-inf", 0, n + 1, withscores=True)
-                version, ties, older = await pipeline.execute()
+        async with self._connection.guarded(), self._redis.pipeline(transaction=True) as pipeline:
+            pipeline.get(keys.version)
+            pipeline.zrevrangebyscore(keys.history, time, time, withscores=True)
+            pipeline.zrevrangebyscore(keys.history, f"({time}", "-inf", 0, n + 1, withscores=True)
+            version, ties, older = await pipeline.execute()
         entries = [pair for pair in ties if HistoryCursor.of(*pair).arrival < before.arrival] + older
         shown = entries[:n]
         return HistoryPage(
@@ -104,7 +103,7 @@ class UserStore:
         by_key: dict[str, list[str]] = {}
         for user_id in user_ids:
             by_key.setdefault(self._keys(user_id).forgotten, []).append(self._store.pseudonyms.of_user(user_id))
-        with reported():
+        async with self._connection.guarded():
             found = [await self._redis.hmget(key, pseudonyms) for key, pseudonyms in by_key.items()]
         return sum(version is not None for versions in found for version in versions)
 
@@ -127,7 +126,7 @@ class UserStore:
         """Give the entries of a stream up to the id `last`, of an empty one none."""
         start = "-"
         while last:
-            with reported():
+            async with self._connection.guarded():
                 lot = await self._redis.xrange(stream, start, last, AT_ONCE)
             if not lot:
                 return

@@ -29,7 +29,8 @@ def slow_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def alone(start, steered_bundle: Path, slow_store: str):
     """One worker whose store can be made to pause."""
-    return start(redis_url=slow_store, bundle=steered_bundle, LIVEREC_STORE_TIMEOUT_SECONDS="30")
+    patience = {"LIVEREC_STORE_TIMEOUT_SECONDS": "30", "LIVEREC_READ_TIMEOUT_SECONDS": "30"}
+    return start(redis_url=slow_store, bundle=steered_bundle, **patience)
 
 
 def rated(service, *items: int) -> str:
@@ -133,7 +134,8 @@ def test_many_late_answers_leave_a_good_service(alone, slow_store: str) -> None:
     pause(slow_store, 1_500)
     with ThreadPoolExecutor(8) as pool:
         late = list(pool.map(lambda _: ask(alone, user_id, {"X-Deadline-Ms": "60"}), range(40)))
-    assert {answer["degraded"] for answer in late} <= {"deadline", None}
+    # After some, the store counts as away, and no more are late.
+    assert {answer["degraded"] for answer in late} <= {"deadline", "store_unreachable", None}
     assert late[0]["degraded"] == "deadline"
     time.sleep(1.5)
     assert [ask(alone, user_id)["history_version"] for _ in range(3)] == [1, 1, 1]

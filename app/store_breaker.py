@@ -1,0 +1,130 @@
+"""StoreBreaker: while the store is away, nobody waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+
+from pybreaker import STATE_OPEN, CircuitBreaker
+
+from app.store_failure import AWAY, StoreFailure, reported
+from engine.errors import StoreError
+
+FAILURES = 5
+"""So many calls in a row must fail before the store counts as away."""
+SILENCE_SECONDS = 0.1
+"""A call that its own deadline ends has failed if the store has been asked, and has answered nothing, for so long."""
+GRACE_SECONDS = 0.005
+NEVER = 1e9
+logger = logging.getLogger("liverec")
+
+
+class StoreBreaker:
+    """Opens after several failures in a row; then calls fail at once until `probe` returns.
+
+    probe: returns once the store answers as quickly as it should; only it asks a store that is away. on_failure gets
+    the cause of each failure, on_change whether the breaker is open now. One per worker.
+    """
+
+    def __init__(self, probe: Callable[[], Awaitable[None]]) -> None:
+        self.on_failure: Callable[[str], None] = lambda _cause: None
+        self.on_change: list[Callable[[bool], None]] = []
+        self._probe = probe
+        # The library's own way back lets requests of users try: here it is never taken.
+        self._breaker = CircuitBreaker(FAILURES, NEVER, exclude=[self._is_harmless], throw_new_error_on_trip=False)
+        self._waiting: set[asyncio.Timeout] = set()
+        self._unanswered_since: float | None = None
+        self._recovery: asyncio.Task[None] | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the store counts as away."""
+        return self._breaker.current_state == STATE_OPEN
+
+    @asynccontextmanager
+    async def guarded(self, seconds: float, *, is_write: bool = False, blocks: bool = False) -> AsyncIterator[None]:
+        """Give what is done with the store a limit of time; raises StoreError, at once while the breaker is open.
+
+        A read ends when others find that the store is away; a write may have been done, and waits to be told. What
+        blocks waits for something to happen, so that it says nothing of how quick the store is.
+        """
+        if self.is_open:
+            raise StoreError("the store is away; it is asked again all the time: try again, and check that it runs")
+        if not blocks:
+            self._unanswered_since = self._unanswered_since or _now()
+        try:
+            with reported(), self._breaker.calling():
+                async with self._limited(seconds, is_write=is_write):
+                    yield
+            self._unanswered_since = None
+        except (StoreError, asyncio.CancelledError) as error:
+            self._count(error)
+            raise
+        finally:
+            if self.is_open and self._recovery is None:
+                self._recovery = asyncio.create_task(self._recover())
+
+    async def close(self) -> None:
+        """Stop probing."""
+        if self._recovery is not None:
+            self._recovery.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._recovery
+
+    @asynccontextmanager
+    async def _limited(self, seconds: float, *, is_write: bool) -> AsyncIterator[None]:
+        async with asyncio.timeout(None) as limit:
+            # While this process was busy an answer may have come: that is read before the time is up.
+            timer = asyncio.get_running_loop().call_later(seconds, _end, limit, GRACE_SECONDS)
+            if not is_write:
+                self._waiting.add(limit)
+            try:
+                yield
+            finally:
+                timer.cancel()
+                self._waiting.discard(limit)
+
+    def _count(self, error: StoreError | asyncio.CancelledError) -> None:
+        if isinstance(error, asyncio.CancelledError):
+            if not self._is_harmless(error):
+                self.on_failure("deadline")
+        elif error.__cause__ is not None:
+            self.on_failure(StoreFailure.of(error.__cause__).cause)
+
+    def _is_harmless(self, error: BaseException) -> bool:
+        """Return whether an error says nothing against the store: it answered, or had no time to."""
+        if isinstance(error, asyncio.CancelledError):
+            return self._unanswered_since is None or _now() - self._unanswered_since < SILENCE_SECONDS
+        if is_answer := not isinstance(error, AWAY):
+            self._unanswered_since = None
+        return is_answer
+
+    async def _recover(self) -> None:
+        self._tell()
+        for limit in [*self._waiting]:
+            _end(limit, 0)
+        while self.is_open:
+            try:
+                await self._probe()
+                self._breaker.close()
+            except Exception:
+                # Whatever it is: without another try the store would be away for ever.
+                logger.exception("the store could not be probed; trying again")
+                await asyncio.sleep(1)
+        self._unanswered_since = self._recovery = None
+        self._tell()
+
+    def _tell(self) -> None:
+        for each in self.on_change:
+            each(self.is_open)
+
+
+def _end(limit: asyncio.Timeout, seconds: float) -> None:
+    if not limit.expired():
+        limit.reschedule(_now() + seconds)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
