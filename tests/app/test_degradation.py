@@ -149,6 +149,8 @@ def test_a_store_without_memory_is_read_and_not_written(start, tmp_path: Path) -
         store.ask("CONFIG", "SET", "maxmemory", "1")
         answer = refused(service, rating(user_id, 4), rating(user_id, 5))
         assert "maxmemory" in answer.json()["detail"]
+        hidden = service.http.patch("/items/item%203", json={"is_hidden": True})
+        check(hidden, 503, "maxmemory")
         service.http.get(f"/recommend/{user_id}")
         for number in range(30):
             read = service.http.get(f"/recommend/{user_id}", params={"n": 3 + number % 5}).raise_for_status()
@@ -190,7 +192,8 @@ def test_a_replica_is_read_and_says_that_it_may_be_old(start, tmp_path: Path) ->
 
 
 def test_what_replicas_must_confirm_is_refused_until_they_have_it(start, tmp_path: Path) -> None:
-    with ValkeyServer(tmp_path / "a") as store, ValkeyServer(tmp_path / "b") as replica:
+    at_once = {"repl-diskless-sync-delay": "0"}
+    with ValkeyServer(tmp_path / "a", **at_once) as store, ValkeyServer(tmp_path / "b") as replica:
         replica.ask("REPLICAOF", "127.0.0.1", store.port)
         service = start(redis_url=store.url, LIVEREC_CONFIRM_REPLICAS="1")
         eventually(lambda: service.http.post("/rate", json=rating("twice", 3)).status_code == 200)

@@ -169,6 +169,7 @@ def test_without_a_store_nothing_is_acknowledged_and_afterwards_all_goes_on(star
     assert "item 3" not in ids
     assert 'liverec_item_tail_failures_total{cause="store"}' in service.http.get("/metrics").text
     with EmbeddedStore(tmp_path):
+        eventually(lambda: service.http.get("/health/ready").status_code == 200)
         other = new(9)
         post(service, other)
         assert {item["item_id"], other["item_id"]} <= set(answered(service, admirer(service, 9)))

@@ -196,6 +196,7 @@ def test_without_a_store_reads_are_degraded_and_writes_are_refused(start, tmp_pa
     assert service.http.get("/health/live").status_code == 200
     assert 'degraded="store_unreachable"' in service.http.get("/metrics").text
     with EmbeddedStore(tmp_path):
+        service.wait()
         recovered = service.http.get("/recommend/kept").json()
         assert (recovered["degraded"], recovered["history_version"]) == (None, 1)
 

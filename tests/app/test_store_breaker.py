@@ -201,8 +201,9 @@ def test_a_write_waits_to_be_told_although_others_find_the_store_away(server: Va
                         raise RedisConnectionError
             assert breaker.is_open
             # It would wait for 20 seconds.
-            with pytest.raises(StoreError):
-                await reading
+            async with asyncio.timeout(10):
+                with pytest.raises(StoreError):
+                    await reading
         finally:
             server.go_on()
         assert (await writing)[0].version == 1
