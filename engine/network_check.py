@@ -38,6 +38,10 @@ ITEM_BYTES = {1: 4, 6: 4, 7: 8, 9: 1, 11: 8}
 """Of float32, int32, int64, bool and float64, by their numbers in ONNX."""
 ATTRIBUTE_TYPES = {1, 2, 3, 7}
 """A number, a whole number, a word, several whole numbers."""
+OF_DIMENSIONS = {"axis", "start", "end"}
+"""Attributes that count dimensions, from behind if they are negative."""
+MOST_NUMBERS, MOST_NUMBER = 64, 65_536
+"""Of whole numbers in another attribute, and how large each may be."""
 INT64 = 7
 KNOWN = {
     ("Model", 20): "training steps",
@@ -85,8 +89,22 @@ def _check_node(node: Any, place: str, constants: dict[str, Any]) -> None:  # no
     for attribute in node.attribute:
         if attribute.type not in ATTRIBUTE_TYPES:
             raise BundleError(f"{place}: attribute {attribute.name!r:.80} is no number or word; train again")
+        _check_whole_numbers(attribute, place)
     if node.op_type == EXPAND and len(node.input) > 1:
         _check_spread(constants.get(node.input[1]), place)
+
+
+def _check_whole_numbers(attribute: Any, place: str) -> None:  # noqa: ANN401
+    """ONNX Runtime ends the process for some that are out of range, where it should refuse the network."""
+    numbers = [attribute.i, *attribute.ints]
+    if attribute.name == "perm":
+        is_right = len(numbers) <= MOST_DIMENSIONS + 1 and sorted(attribute.ints) == list(range(len(attribute.ints)))
+    elif attribute.name in OF_DIMENSIONS:
+        is_right = all(-MOST_DIMENSIONS <= each <= MOST_DIMENSIONS for each in numbers)
+    else:
+        is_right = len(numbers) <= MOST_NUMBERS and all(0 <= each <= MOST_NUMBER for each in numbers)
+    if not is_right:
+        raise BundleError(f"{place}: {attribute.name!r:.80} is {numbers!r:.100}, out of range; train again")
 
 
 def _check_tensor(tensor: Any, place: str) -> None:  # noqa: ANN401

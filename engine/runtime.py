@@ -32,7 +32,10 @@ class Network:
         options.add_session_config_entry("session.load_model_format", "ONNX")
         check_network(encoded, name)
         with unreadable(name, "train again"):
-            self._session = ort.InferenceSession(encoded, options, providers=["CPUExecutionProvider"])
+            # The fallback would print, and try the very same again.
+            self._session = ort.InferenceSession(
+                encoded, options, providers=["CPUExecutionProvider"], enable_fallback=False
+            )
         self._name = name
         self._inputs = {each.name: each for each in self._session.get_inputs()}
 
