@@ -115,7 +115,7 @@ def test_nobody_may_do_what_harms_the_server(store: ComposedStore, user: str) ->
     with Redis.from_url(store.url(user)) as client:
         for command in FORBIDDEN:
             # Whatever its users may do, the server has no DEBUG.
-            with pytest.raises(ResponseError, match="permissions to run|DEBUG command not allowed"):
+            with pytest.raises(ResponseError, match=r"permissions to run|DEBUG command not allowed"):
                 client.execute_command(*command.split())
         assert client.ping()
 
@@ -222,7 +222,7 @@ def test_what_was_acknowledged_is_there_after_the_store_was_killed(store: Compos
 
 @pytest.fixture(scope="module")
 def service(
-    store: ComposedStore, tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory
+    store: ComposedStore, topic_bundle: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[httpx.Client]:
     """A real service that finds its URL in a file, as in the container."""
     folder = tmp_path_factory.mktemp("secrets")
@@ -230,7 +230,7 @@ def service(
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    variables = {"LIVEREC_SECRETS": str(folder), "LIVEREC_BUNDLE": str(tiny_bundle), "LIVEREC_PORT": str(port)}
+    variables = {"LIVEREC_SECRETS": str(folder), "LIVEREC_BUNDLE": str(topic_bundle), "LIVEREC_PORT": str(port)}
     variables |= {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "LIVEREC_EXPLORATION_SHARE": "0.5"}
     process = subprocess.Popen([sys.executable, "-m", "liverec", "serve"], env=variables, cwd=ROOT)
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10, trust_env=False) as http:
@@ -262,7 +262,7 @@ def test_the_service_does_all_that_it_does(service: httpx.Client, refusals: list
         ("GET", "/recommend/someone?n=3", None),
         ("GET", "/recommend/someone?n=3", None),
         ("GET", "/users/someone/history", None),
-        ("POST", "/predict", {"user_id": "someone", "item_ids": items[5:]}),
+        ("POST", "/predict", {"user_id": "someone", "items": items[5:]}),
         ("POST", "/items", {"item_id": "new one", "title": "new"}),
         ("PATCH", "/items/new%20one", {"title": "newer"}),
         ("GET", "/items/new%20one", None),
