@@ -2,6 +2,8 @@ PYTHON ?= python3
 PIP_FLAGS ?=
 PYTEST_FLAGS ?= -n 2 --dist loadfile
 DEMO_FLAGS ?=
+LOCK_FLAGS ?=
+AUDIT_FLAGS ?=
 
 BIN := .venv/bin
 VENV := .venv/.created
@@ -9,13 +11,15 @@ DEMO := .venv/.installed-demo
 DEV := .venv/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format clean
+.PHONY: help demo test check format lock sbom clean
 
 help:
 	@echo "make demo     fetch MovieLens 100K, train on it, serve it at http://127.0.0.1:8000; Ctrl-C ends it"
 	@echo "make test     run the tests"
-	@echo "make check    lint and type-check the code, check the Dockerfile and docker-compose.yml"
+	@echo "make check    lint and type-check the code, audit what is locked, check the Dockerfile and docker-compose.yml"
 	@echo "make format   format the code, and fix what ruff can fix"
+	@echo "make lock     make the locks of the images anew, after each change of dependencies"
+	@echo "make sbom     write to build/ what each image holds (CycloneDX)"
 	@echo "make clean    delete .venv, caches and build products; var/ and bundles/ stay"
 	@echo
 	@echo "Packages go into .venv, once for each change of pyproject.toml. Variables:"
@@ -23,6 +27,8 @@ help:
 	@echo "  PIP_FLAGS='--extra-index-url …'  for pip install, for example an index with CPU builds of torch"
 	@echo "  PYTEST_FLAGS='-n 4 -k store'     for pytest; -n 2 --dist loadfile by default"
 	@echo "  DEMO_FLAGS='--port 8001'         for liverec demo"
+	@echo "  LOCK_FLAGS=--upgrade             to lock the newest versions; without it what is locked stays where it can"
+	@echo "  AUDIT_FLAGS=--required           to fail where the database of vulnerabilities cannot be reached"
 
 demo: $(DEMO)
 	$(BIN)/liverec demo $(DEMO_FLAGS)
@@ -35,12 +41,25 @@ check: $(DEV)
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive app archive configs engine liverec models supply training
+	$(strip $(BIN)/python -m supply.audit $(AUDIT_FLAGS))
 	$(BIN)/hadolint Dockerfile
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 
 format: $(DEV)
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+lock: $(DEV)
+	$(strip $(BIN)/python -m supply.resolution $(LOCK_FLAGS))
+
+SBOM := $(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --spec-version 1.6
+
+sbom: $(DEV)
+	mkdir -p build
+	$(SBOM) --output-file build/service.cdx.json requirements/service.txt
+	cat requirements/trainer.txt requirements/torch.txt | $(SBOM) --output-file build/trainer.cdx.json -
+	cat requirements/trainer.txt requirements/torch-cpu.txt | $(SBOM) --output-file build/trainer-cpu.cdx.json -
 
 clean:
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -53,7 +53,7 @@ class EmbeddedStore:
             lock = files.enter_context((self._folder / "lock").open("a"))
             log = files.enter_context((self._folder / "valkey.log").open("ab"))
             self._lock(lock)
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # nosec B603 # the server that _executable found, no shell
                 self._command(),
                 cwd=self._folder,
                 stdin=subprocess.DEVNULL,

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from app.store_connection import StoreConnection
 
-SECRET_KEY = "liverec:secret"  # noqa: S105 (the name of a key, no secret)
+SECRET_KEY = "liverec:secret"  # noqa: S105  # nosec B105 # the name of a key, no secret
 SECRET_BYTES = PSEUDONYM_BYTES = 16
 
 

@@ -62,7 +62,7 @@ Origin = Annotated[str, AfterValidator(check_origin)]
 
 
 class Settings(BaseSettings):
-    """Read once at start from variables LIVEREC_<NAME>, and from REDIS_URL."""
+    """Read once at start from variables LIVEREC_<NAME>, from REDIS_URL, and from files of these names in `secrets`."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, env_ignore_empty=True)
 
@@ -72,6 +72,8 @@ class Settings(BaseSettings):
     """One of these must have signed the bundle, a JSON list of what `liverec bundle keygen` prints."""
     redis_url: SecretStr | None = Field(default=None, validation_alias="REDIS_URL")
     """Redis or Valkey (redis://, rediss:// or unix://); unset: a private server is started with its files in `var`."""
+    secrets: Path | None = None
+    """A folder of files named like variables (REDIS_URL, LIVEREC_…): each is the value of one that is not set."""
     var: Path = Path("var")
     """Where the private server keeps its files."""
     host: str = "127.0.0.1"
@@ -162,10 +164,12 @@ class Settings(BaseSettings):
     def read(cls, overrides: Mapping[str, object] | None = None) -> Settings:
         """Read the environment; `overrides` win. Raises ConfigError naming the variable that is wrong."""
         known = {f"{PREFIX}{name.upper()}" for name in cls.model_fields.keys() - {"redis_url"}} | {"REDIS_URL"}
-        if unknown := sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known):
+        secrets = _secrets()
+        given = [*os.environ, *(path.name for path in secrets.iterdir())] if secrets else list(os.environ)
+        if unknown := sorted(name for name in given if name.startswith(PREFIX) and name not in known):
             raise ConfigError(f"unknown setting {unknown[0]}; known: {', '.join(sorted(known))}")
         try:
-            settings = cls(**(overrides or {}))  # type: ignore[arg-type]
+            settings = cls(**{"_secrets_dir": secrets, **(overrides or {})})  # type: ignore[arg-type]
         except SettingsError as error:
             # Its text names the field, which is one of those that are read as JSON.
             field = next((name for name in AS_JSON if f'"{name}"' in str(error)), next(iter(AS_JSON)))
@@ -199,3 +203,11 @@ class Settings(BaseSettings):
         if self.redis_url is not None:
             variables["REDIS_URL"] = self.redis_url.get_secret_value()
         return variables
+
+
+def _secrets() -> Path | None:
+    name = f"{PREFIX}SECRETS"
+    folder = Path(os.environ[name]) if os.environ.get(name) else None
+    if folder is not None and not folder.is_dir():
+        raise ConfigError(f"{name}: {folder} is no folder; mount one with a file for each secret, or unset it")
+    return folder

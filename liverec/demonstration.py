@@ -54,6 +54,6 @@ def announce(url: str) -> None:
 
 def _liverec(*arguments: str, **environment: str) -> None:
     command = [sys.executable, "-m", "liverec", *arguments]
-    finished = subprocess.run(command, env=os.environ | environment, check=False)
+    finished = subprocess.run(command, env=os.environ | environment, check=False)  # nosec B603 # this very program
     if finished.returncode:
         raise LiverecError(f"`liverec {arguments[0]}` failed; its message stands above")

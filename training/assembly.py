@@ -253,7 +253,7 @@ def _git_revision() -> str:
     """Return the commit of the sources, or "unknown" where they are no checkout."""
     folder = Path(__file__).resolve().parent
     try:
-        found = subprocess.run(
+        found = subprocess.run(  # nosec B603 B607 # the git of whoever trains, no shell
             ["git", "-C", str(folder), "rev-parse", "HEAD"],  # noqa: S607
             capture_output=True,
             text=True,

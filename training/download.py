@@ -89,7 +89,7 @@ def download_wheel(requirement: str, folder: Path) -> Path:
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--disable-pip-version-check"]
     command += ["--no-deps", "--only-binary", ":all:", "--dest", str(folder), requirement]
     try:
-        subprocess.run(command, check=True, capture_output=True, text=True, timeout=TOTAL_SECONDS)
+        subprocess.run(command, check=True, capture_output=True, text=True, timeout=TOTAL_SECONDS)  # nosec B603 # no shell
     except subprocess.CalledProcessError as error:
         reason = (error.stderr.strip().splitlines() or ["no message"])[-1]
         raise DataError(f"pip download {requirement}: {reason}") from error

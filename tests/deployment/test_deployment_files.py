@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,9 +11,14 @@ from typing import Any
 import pytest
 import yaml
 
+from supply.lock import Lock
+
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 ONE_SHOT = "trainer"
+ENDING = {"users", "operator", ONE_SHOT}
+UNASKED = {"archiver"}
+"""It answers nobody; it ends if it cannot go on."""
 
 Mapping = dict[str, Any]
 
@@ -53,7 +59,7 @@ def test_the_hooks_run_what_make_check_runs() -> None:
 
 def test_make_says_each_target_in_a_line() -> None:
     lines = [line for line in run("make", "--no-print-directory").splitlines() if line.startswith("make ")]
-    assert [line.split()[1] for line in lines] == ["demo", "test", "check", "format", "clean"]
+    assert [line.split()[1] for line in lines] == ["demo", "test", "check", "format", "lock", "sbom", "clean"]
 
 
 def test_make_refuses_an_old_python(tmp_path: Path) -> None:
@@ -93,8 +99,8 @@ def test_the_store_writes_before_it_answers_and_never_evicts(services: Mapping) 
 
 def test_all_that_keeps_running_has_a_health_check_and_restarts(services: Mapping) -> None:
     for name, service in services.items():
-        assert ("healthcheck" in service) == (name != ONE_SHOT), name
-        assert service["restart"] == ("no" if name == ONE_SHOT else "unless-stopped"), name
+        assert ("healthcheck" in service) == (name not in ENDING | UNASKED), name
+        assert service["restart"] == ("no" if name in ENDING else "unless-stopped"), name
 
 
 def test_the_service_has_the_health_check_of_its_image(services: Mapping) -> None:
@@ -103,7 +109,7 @@ def test_the_service_has_the_health_check_of_its_image(services: Mapping) -> Non
     assert "HEALTHCHECK" in dockerfile().partition("AS service")[2]
 
 
-@pytest.mark.parametrize("name", ["redis", "trainer", "service"])
+@pytest.mark.parametrize("name", ["users", "redis", "trainer", "service", "archiver", "operator"])
 def test_every_container_is_limited_and_hardened(services: Mapping, name: str) -> None:
     service = services[name]
     assert {"memory", "pids"} <= service["deploy"]["resources"]["limits"].keys()
@@ -127,8 +133,24 @@ def test_the_service_starts_after_training_and_only_reads_bundles(services: Mapp
     service = services["service"]
     assert service["depends_on"]["redis"] == {"condition": "service_healthy"}
     assert service["depends_on"][ONE_SHOT] == {"condition": "service_completed_successfully"}
-    assert service["volumes"] == ["bundles:/bundles:ro"]
-    assert service["environment"]["REDIS_URL"] == services[ONE_SHOT]["environment"]["REDIS_URL"]
+    assert service["volumes"] == ["bundles:/bundles:ro", "service-url:/run/liverec:ro"]
+
+
+def test_each_client_of_the_store_has_its_own_url_and_no_other(services: Mapping) -> None:
+    for name in ("trainer", "service", "archiver", "operator"):
+        assert [volume for volume in services[name]["volumes"] if "-url:" in volume] == [f"{name}-url:/run/liverec:ro"]
+        assert services[name]["environment"]["LIVEREC_SECRETS"] == "/run/liverec"
+        assert "REDIS_URL" not in services[name]["environment"]
+    assert services["users"]["network_mode"] == "none"
+    assert services["redis"]["depends_on"]["users"] == {"condition": "service_completed_successfully"}
+    assert "users:/users:ro" in services["redis"]["volumes"]
+
+
+def test_what_must_finish_something_is_given_the_time(services: Mapping) -> None:
+    # The service drains for 10 s at most.
+    assert all(
+        int(services[name]["stop_grace_period"].removesuffix("s")) >= 20 for name in ("redis", "service", "archiver")
+    )
 
 
 @pytest.mark.parametrize("trained", [False, True])
@@ -148,8 +170,16 @@ def test_the_trainer_trains_once_and_loads_always(services: Mapping, tmp_path: P
 
 @pytest.mark.parametrize("name", ["build-trainer", "build-service"])
 def test_both_images_read_sounds(name: str) -> None:
-    install = dockerfile().partition(f"AS {name}")[2].partition("FROM")[0].partition("pip install")[2]
-    assert "audio" in install.partition("]")[0]
+    lock = f"requirements/{name.removeprefix('build-')}.txt"
+    assert lock in dockerfile().partition(f"AS {name}")[2].partition("FROM")[0]
+    assert {"soundfile", "soxr", "kaldi-native-fbank"} <= Lock.read(ROOT / lock).pins.keys()
+
+
+def test_the_package_index_is_asked_for_what_is_locked_only() -> None:
+    installs = re.findall(r"pip\S* (?:--python \S+ )?install ([^&]*)", dockerfile().replace("\\\n", " "))
+    assert len(installs) >= 6
+    assert all("--require-hashes" in install or "--no-index" in install for install in installs)
+    assert all("--no-deps" in install for install in installs)
 
 
 def test_the_default_image_is_the_service() -> None:

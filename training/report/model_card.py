@@ -48,7 +48,7 @@ def model_card(run: Run, quality: Quality | None) -> bytes:
 def _environment() -> Environment:
     return Environment(
         loader=PackageLoader("training.report"),
-        autoescape=False,  # noqa: S701 (this is no HTML; `plain` escapes what Markdown reads)
+        autoescape=False,  # noqa: S701  # nosec B701 # no HTML; `plain` escapes what Markdown reads
         finalize=plain,
         undefined=StrictUndefined,
         trim_blocks=True,

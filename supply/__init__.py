@@ -1,0 +1,1 @@
+"""What is installed: the locks of both images, and the audit of what they name."""
