@@ -173,7 +173,8 @@ class Settings(BaseSettings):
         except SettingsError as error:
             # Its text names the field, which is one of those that are read as JSON.
             field = next((name for name in AS_JSON if f'"{name}"' in str(error)), next(iter(AS_JSON)))
-            raise ConfigError(f"{PREFIX}{field.upper()}: it must be JSON such as {AS_JSON[field]}") from error
+            kind = "list" if AS_JSON[field].startswith("[") else "object"
+            raise ConfigError(f"{PREFIX}{field.upper()}: it must be a JSON {kind} such as {AS_JSON[field]}") from error
         except ValidationError as error:
             first = error.errors()[0]
             name = "_".join(str(part) for part in first["loc"]).upper()
