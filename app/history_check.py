@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,11 @@ import polars as pl
 
 from app.event_encoding import ARRIVAL_DIGITS
 from app.recorded_events import RecordedEvents
-from app.store import Store
+from app.store import SECONDS_PER_DAY, Store
 from app.store_failure import reported
 from archive.event_rows import SCHEMA, EventRow
 from archive.finding import Finding
+from archive.log_id import order_of
 from archive.replay import HistoryEntry, differences
 
 USERS_AT_ONCE = 200
@@ -55,9 +58,18 @@ class HistoryCheck:
                     wrong |= {
                         user_id: problems
                         for user_id, state in zip(lot, await self._states(lot), strict=True)
-                        if (problems := _problems(written.get(user_id, []), state, has_expired=has_expired))
+                        if (problems := _problems(self._kept(written.get(user_id, [])), state, has_expired=has_expired))
                     }
         return count, wrong
+
+    def _kept(self, rows: Sequence[EventRow]) -> Sequence[EventRow]:
+        """Return the rows since the user was last silent for so long that the history went."""
+        if not (most := self._store.connection.settings.history_days * SECONDS_PER_DAY):
+            return rows
+        ordered = sorted(rows, key=lambda row: row.history_version)
+        arrived = [*(order_of(row.log_id)[0] / 1_000 for row in ordered), time.time()]
+        silent = [place for place, (one, next_one) in enumerate(pairwise(arrived), 1) if next_one - one > most]
+        return ordered[max(silent, default=0) :]
 
     async def _users(self) -> dict[int, set[str]]:
         """Return the users of the store, by partition."""

@@ -87,7 +87,7 @@ class Settings(BaseSettings):
     history_limit: int = Field(default=1_000, ge=10, le=100_000)
     """How many of a user's newest events the store keeps at hand (the log keeps all)."""
     history_days: int = Field(default=0, ge=0, le=36_500)
-    """Days without an event after which a user is unknown again; 0 keeps histories for good."""
+    """Days without an event after which a user's history goes, but for its version; 0 keeps histories for good."""
     cache_seconds: int = Field(default=600, ge=0, le=86_400)
     """How long an answer is cached at most; a rating drops it at once. 0 switches the cache off."""
     dedupe_seconds: int = Field(default=604_800, ge=60)

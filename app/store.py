@@ -139,7 +139,7 @@ class Store:
         """
         keys = self.connection.keys_of(user_id)
         args: Arguments = [version, field, answer or b"", self._settings.cache_seconds, ANSWERS_PER_USER]
-        commands: list[Command] = [] if answer is None else [([keys.cache, keys.version], args)]
+        commands: list[Command] = [] if answer is None else [([keys.cache, keys.version, keys.history], args)]
         log = ["XADD", self.connection.key(EXPOSURES_KEY), "MAXLEN", "~", str(EXPOSURES_KEPT), "*"]
         further = [(log, place.fields()) for place in explored]
         return any(await self.connection.run_unconfirmed(self._keep, commands, further))

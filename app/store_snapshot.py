@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any
 
+from app.event_log import ARCHIVE_KEY
 from app.exploration_log import EXPOSURES_KEY
 from app.item_store import ItemKeys
 from app.keys import NO_TENANT, PARTITIONS_KEY
@@ -20,7 +21,7 @@ AT_ONCE = 1_000
 USERS_AT_ONCE = 100
 USER_THINGS = ("h", "i", "o")
 ITEMS = ItemKeys.of(NO_TENANT)
-HASHES = (LANDMARKS, ITEMS.state, ITEMS.media)
+HASHES = (ARCHIVE_KEY, LANDMARKS, ITEMS.state, ITEMS.media)
 SORTED_SETS = (ITEMS.deleted, *(f"{{trend}}:{window}" for window in HALF_LIVES))
 TEXTS = (PARTITIONS_KEY, SECRET_KEY)
 
@@ -124,12 +125,13 @@ def _user_values(keys: Sequence[str], reply: Sequence[Any], now: int) -> Iterato
     if not reply:
         return
     version, left, history, items, opinions = reply
-    yield (text := _text(keys[0], version, now, left))
+    yield _text(keys[0], version, now, -1)
+    expires_at = now + left if left >= 0 else 0
     for member, score in zip(history[::2], history[1::2], strict=True):
-        yield StoredValue(keys[1], "zset", member, b"", float(score), text.expires_at)
+        yield StoredValue(keys[1], "zset", member, b"", float(score), expires_at)
     for name, pairs in zip(keys[2:], (items, opinions), strict=True):
         for field, value in zip(pairs[::2], pairs[1::2], strict=True):
-            yield StoredValue(name, "hash", field, value, 0.0, text.expires_at)
+            yield StoredValue(name, "hash", field, value, 0.0, expires_at)
 
 
 def _text(name: str, value: bytes, now: int, left: int) -> StoredValue:

@@ -21,6 +21,6 @@ if has_changed then
   -- Above the order of any loaded event, so that what is written later comes later.
   local version = tonumber(redis.call('GET', version_key) or '0')
   redis.call('SET', version_key, math.max(version + 1, (#ARGV - OPTIONS) / PARTS))
-  keep_for(ARGV[3], history, items, opinions, version_key)
+  keep_for(ARGV[3], history, items, opinions)
 end
 return 1

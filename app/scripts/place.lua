@@ -7,7 +7,7 @@
 local DIGITS = 16
 local OPINIONS = {rating = true, like = true, dislike = true}
 
--- A user of whom nothing is heard for so many seconds is unknown again; 0 keeps all for good.
+-- A history to which nothing is added for so many seconds goes; 0 keeps it for good. The version stays: it only grows.
 local function keep_for(seconds, ...)
   if tonumber(seconds) > 0 then
     for _, key in ipairs({...}) do

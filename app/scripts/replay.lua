@@ -18,8 +18,8 @@ if is_new then
   local member = string.format('%016d', tonumber(version)) .. tail
   local _, taken = place(history, items, opinions, member, item, kind, timestamp, tonumber(limit))
   removed = kind == 'undo' and taken or 0
-  redis.call('SET', version_key, version, 'KEEPTTL')
-  keep_for(life, history, items, opinions, version_key)
+  redis.call('SET', version_key, version)
+  keep_for(life, history, items, opinions)
 end
 if tonumber(seconds) > 0 then
   redis.call('SET', marker, version .. ' ' .. removed .. ' ' .. owner, 'NX', 'EX', seconds)

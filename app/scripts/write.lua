@@ -32,6 +32,6 @@ local member = string.format('%016d', version) .. tail
 local _, removed = place(history, items, opinions, member, item, kind, timestamp, tonumber(limit))
 removed = kind == 'undo' and removed or 0
 redis.call('DEL', cache)
-keep_for(life, history, items, opinions, version_key)
+keep_for(life, history, items, opinions)
 redis.call('SET', event, version .. ' ' .. removed .. ' ' .. owner, 'EX', seconds)
 return {0, version, removed}

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 from redis import Redis
 
+from app.history_check import HistoryCheck
 from app.keys import Keys
 from app.settings import Settings
 from app.store import SECONDS_PER_DAY, Store
@@ -13,7 +15,7 @@ from engine.events import Event, History
 
 EVENT = Event("alice", "1", "rating", 5.0, 1.0, "e-1")
 KEYS = Keys.of("alice", 64)
-KEPT = (KEYS.history, KEYS.items, KEYS.opinions, KEYS.version)
+KEPT = (KEYS.history, KEYS.items, KEYS.opinions)
 
 
 def run(url: str, days: int, *steps: str) -> None:
@@ -51,7 +53,7 @@ def test_each_event_begins_the_days_anew(url: str) -> None:
 def test_without_it_histories_stay(url: str) -> None:
     with Redis.from_url(url) as redis:
         run(url, 0, "load", "a")
-        assert lives(redis) == [-1] * 4
+        assert lives(redis) == [-1] * 3
 
 
 def test_an_answer_goes_no_later_than_its_history(url: str) -> None:
@@ -62,15 +64,42 @@ def test_an_answer_goes_no_later_than_its_history(url: str) -> None:
         run(url, 3, "keep")
         assert 0 < redis.ttl(KEYS.cache) <= 500
         run(url, 0, "b")
-        redis.persist(KEYS.version)
+        redis.persist(KEYS.history)
         run(url, 0, "keep")
         assert 500 < redis.ttl(KEYS.cache) <= 86_400
 
 
-def test_who_is_unknown_again_begins_anew(url: str) -> None:
+def test_versions_go_on_where_they_were(url: str) -> None:
     with Redis.from_url(url) as redis:
         run(url, 3, "a", "b", "keep")
         redis.delete(*KEPT, KEYS.cache)
         run(url, 3, "c")
-        assert redis.get(KEYS.version) == b"1"
+        assert redis.get(KEYS.version) == b"3"
         assert redis.zcard(KEYS.history) == 1
+
+
+def test_a_history_that_went_is_no_finding(url: str) -> None:
+    def problems(days: int) -> list[str]:
+        async def work() -> list[str]:
+            store = await Store.connect(url, Settings(history_days=days))
+            try:
+                return [text for each in await HistoryCheck(store, None, "").findings() for text in each.examples]
+            finally:
+                await store.close()
+
+        return asyncio.run(work())
+
+    with Redis.from_url(url) as redis:
+        run(url, 3, "a", "b")
+        assert problems(3) == []
+        redis.delete(*KEPT)
+        # As if they had come a week ago.
+        old = [fields for _, fields in redis.xrange(KEYS.log)]
+        week_ago = int(time.time() - 7 * SECONDS_PER_DAY) * 1_000
+        redis.delete(KEYS.log)
+        for number, fields in enumerate(old):
+            redis.xadd(KEYS.log, fields, f"{week_ago}-{number + 1}")
+        assert problems(3) == []
+        assert problems(0) != []
+        run(url, 3, "c")
+        assert problems(3) == []
