@@ -21,6 +21,7 @@ from redis import Redis
 
 from app.embedded_store import EmbeddedStore
 from app.history_check import HistoryCheck
+from app.keys import Keys
 from app.settings import Settings
 from app.store import Outcome, Store
 from app.user_store import UserStore
@@ -31,6 +32,7 @@ from engine.events import Event
 
 USERS, ITEMS, LOT = 40, 60, 20
 PAUSE_SECONDS = 0.01
+PATIENCE_SECONDS = 2.0
 LONGEST_SECONDS = 0.25
 """A round takes about 30 ms; kills come within this time after the first contact with the store."""
 READY = 3
@@ -119,11 +121,16 @@ class Writer:
 def archiver(folder: Path, url: str, *options: str) -> subprocess.Popen[bytes]:
     """Start a `liverec archive` that has loaded its code, and waits for a line before it does anything."""
     waiting = (
-        "import sys, liverec.command_line, liverec.event_archiving; sys.stdin.readline(); liverec.command_line.main()"
+        "import sys, liverec.command_line, liverec.event_archiving, app.archiver\n"
+        "print('ready', flush=True)\n"
+        "sys.stdin.readline()\n"
+        "liverec.command_line.main()"
     )
     command = [sys.executable, "-c", waiting, "archive", "--out", str(folder), *options]
     environment = os.environ | {"REDIS_URL": url, "LIVEREC_STORE_TIMEOUT_SECONDS": "30"}
-    return subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+    return subprocess.Popen(
+        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
 
 
 class Moments:
@@ -133,8 +140,8 @@ class Moments:
         self._folder = folder
         self._redis = redis
         self._chance = chance
-        self.waits: dict[str, Callable[[], None]] = {
-            "at random": lambda: time.sleep(chance.uniform(0, LONGEST_SECONDS)),
+        self.waits: dict[str, Callable[[], bool]] = {
+            "at random": self._at_random,
             "while a file is written": lambda: self._until(self._has(".*.parquet")),
             "before a file is named": lambda: self._until(self._has_unnamed()),
             "while the manifest is written": lambda: self._until(self._has_draft),
@@ -145,13 +152,17 @@ class Moments:
     def wait(self) -> str:
         """Wait for one of them; return which it was."""
         name = self._chance.choice(list(self.waits))
-        self.waits[name]()
-        return name
+        return name if self.waits[name]() else f"{name}, which did not come"
 
-    def _until(self, happened: Callable[[], bool]) -> None:
-        end = time.monotonic() + 2 * LONGEST_SECONDS
-        while time.monotonic() < end and not happened():
+    def _at_random(self) -> bool:
+        time.sleep(self._chance.uniform(0, LONGEST_SECONDS))
+        return True
+
+    def _until(self, happened: Callable[[], bool]) -> bool:
+        end = time.monotonic() + PATIENCE_SECONDS
+        while not (came := happened()) and time.monotonic() < end:
             pass
+        return came
 
     def _has(self, pattern: str) -> Callable[[], bool]:
         return lambda: any((self._folder / "events").glob(f"day=*/{pattern}"))
@@ -169,10 +180,11 @@ class Moments:
         return lambda: path.exists() and path.stat().st_mtime_ns != before
 
     def _log_shrinks(self) -> Callable[[], bool]:
-        most = [0]
+        # The log of a user who has events; other partitions are trimmed before and after it.
+        log, most = Keys.of("user 0", Settings().partitions).log, [0]
 
         def shrinks() -> bool:
-            there = self._redis.xlen("{p1}:log")
+            there = self._redis.xlen(log)
             most[0] = max(most[0], there)
             return there < most[0]
 
@@ -224,6 +236,8 @@ class Ready:
 def kill(process: subprocess.Popen[bytes], moments: Moments) -> str:
     """Let an archiver begin, and kill it at some moment; return which."""
     with process:
+        # One that is killed while it loads its code proves nothing.
+        assert process.stdout.readline() == b"ready\n", process.stderr.read().decode()
         process.stdin.write(b"go\n")
         process.stdin.flush()
         name = moments.wait()
@@ -257,7 +271,7 @@ def compare(out: Path, writer: Writer) -> dict[str, object]:
     """Return how the archive differs from what was acknowledged."""
     with ArchiveSnapshot(out) as snapshot:
         rows = snapshot.scan().collect()
-        files = len(snapshot.manifest.files)
+        files = snapshot.manifest.next_number
     there = rows.filter(pl.col("user_id") != GONE)
     keys = Counter(there.select("user_id", "event_id").rows())
     found = {(row[0], row[5]): row for row in there.select(*FIELDS).rows()}
@@ -265,7 +279,7 @@ def compare(out: Path, writer: Writer) -> dict[str, object]:
         "acknowledged": len(writer.acknowledged),
         "repeated": writer.repeated,
         "rows": len(there),
-        "files": files,
+        "files written": files,
         "lost": len(writer.acknowledged.keys() - keys.keys()),
         "doubled": sum(count - 1 for count in keys.values()),
         "altered": sum(found.get(key, fields) != fields for key, fields in writer.acknowledged.items()),
