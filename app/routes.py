@@ -70,7 +70,7 @@ async def ready(request: Request, serving: Service) -> dict[str, str | int]:
     if request.scope.get(DRAINING):
         raise UnreadyError("draining: this worker is about to end; connect again")
     lag = await serving.items.tail.measured_lag()
-    state = {"status": "ready", "model_version": serving.model_version, "item_lag": lag}
+    state: dict[str, str | int] = {"status": "ready", "model_version": serving.model_version, "item_lag": lag}
     return {**state, "bundle": serving.bundle_state}
 
 
