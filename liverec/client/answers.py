@@ -232,3 +232,5 @@ class Health:
     model_version: str = ""
     item_lag: int = 0
     """Changes of items that the worker has not seen yet."""
+    bundle: str = ""
+    """"current", or that a newer bundle was refused."""
