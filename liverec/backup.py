@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
+import polars as pl
 from rich.console import Console
 from rich.progress import Progress
 
+from app.logged_event import LoggedEvent
 from app.pseudonyms import SECRET_KEY, Pseudonyms
 from app.settings import Settings
 from app.store_connection import StoreConnection
 from app.store_restoration import StoreRestoration
 from app.store_snapshot import StoreSnapshot
+from archive.archive_snapshot import ArchiveSnapshot
+from archive.event_rows import ARRIVAL, SCHEMA, EventRow, log_order
 from engine.atomic import atomic_folder, check_target
 from engine.errors import ConfigError, DataError
+from engine.events import Event
 from liverec.backup_folder import BackupFolder, BackupManifest, BackupWriting
 
 PRIVATE = 0o700
+MARGIN_MILLISECONDS = 1_000
+"""What a history has already is recognised, so a little too much does no harm."""
+ROWS_AT_ONCE = 20_000
 console = Console(stderr=True)
 
 
@@ -32,11 +42,13 @@ def backup(out: Path, tenant: str) -> None:
     console.print(f"backup {manifest.backup_id} is in {out}: {rows:,} values", soft_wrap=True, highlight=False)
 
 
-def restore(folder: Path, tenant: str) -> None:
-    """Put a backup into an empty store; repeated after it was stopped, it goes on."""
+def restore(folder: Path, tenant: str, archive: Path | None = None) -> None:
+    """Put a backup into an empty store, and what was archived since; repeated after it was stopped, it goes on."""
     opened = BackupFolder.open(folder)
-    replayed, missing = asyncio.run(_restore(opened, tenant))
-    said = f"backup {opened.manifest.backup_id} is in the store; {replayed:,} events came from the log alone"
+    with ExitStack() as stack:
+        snapshot = None if archive is None else stack.enter_context(ArchiveSnapshot(archive))
+        replayed, missing = asyncio.run(_restore(opened, tenant, snapshot))
+    said = f"backup {opened.manifest.backup_id} is in the store; {replayed:,} events came from log and archive alone"
     console.print(said, soft_wrap=True, highlight=False)
     if missing:
         console.print(f"[yellow]{missing:,} gaps between events: some that came while it was made are lost[/yellow]")
@@ -57,28 +69,65 @@ async def _backup(folder: Path, tenant: str) -> BackupManifest:
         await connection.close()
 
 
-async def _restore(opened: BackupFolder, tenant: str) -> tuple[int, int]:
+async def _restore(opened: BackupFolder, tenant: str, archive: ArchiveSnapshot | None) -> tuple[int, int]:
     manifest, connection = opened.manifest, await _connect(tenant)
     try:
-        if manifest.partitions != connection.settings.partitions:
-            raise ConfigError(
-                f"LIVEREC_PARTITIONS is {connection.settings.partitions} but the backup's store has"
-                f" {manifest.partitions}; set it to {manifest.partitions}"
-            )
+        _check(manifest, connection.settings.partitions, archive)
         secret = opened.text(SECRET_KEY)
         if secret is None:
             raise DataError(f"{opened.folder} is not whole: it has no {SECRET_KEY}; use another backup")
-        restoration = StoreRestoration(connection, Pseudonyms(secret), opened.forgotten())
+        restoration = StoreRestoration(connection, Pseudonyms(secret), _forgotten(opened, archive))
         await restoration.begin(manifest.backup_id)
         with Progress(console=console, transient=True) as progress:
             task = progress.add_task("values", total=sum(entry.rows for entry in manifest.files.values()))
             for lot in opened.values():
                 await restoration.put(lot)
                 progress.advance(task, len(lot))
+            for events in _archived_since(archive, manifest.began_at):
+                await restoration.replay(events, is_logged=False)
         await restoration.end()
         return restoration.replayed, restoration.missing
     finally:
         await connection.close()
+
+
+def _check(manifest: BackupManifest, partitions: int, archive: ArchiveSnapshot | None) -> None:
+    if manifest.partitions != partitions:
+        raise ConfigError(
+            f"LIVEREC_PARTITIONS is {partitions} but the backup's store has {manifest.partitions};"
+            f" set it to {manifest.partitions}"
+        )
+    if archive is None:
+        return
+    other = archive.manifest
+    if (other.tenant, other.partitions) != (manifest.tenant, manifest.partitions):
+        raise ConfigError(
+            f"{archive.folder} has the events of tenant {other.tenant!r} in {other.partitions} partitions, the backup"
+            f" has tenant {manifest.tenant!r} in {manifest.partitions}; give the archive of the same store"
+        )
+
+
+def _forgotten(opened: BackupFolder, archive: ArchiveSnapshot | None) -> Mapping[str, int]:
+    found = opened.forgotten()
+    for pseudonym, version in archive.manifest.forgotten.items() if archive is not None else ():
+        found[pseudonym] = max(version, found.get(pseudonym, version))
+    return found
+
+
+def _archived_since(archive: ArchiveSnapshot | None, began_at: int) -> Iterator[list[LoggedEvent]]:
+    """Give what was logged since the backup began, of each user in the order of arrival."""
+    if archive is None:
+        return
+    rows = archive.scan().filter(log_order()[0] >= began_at - MARGIN_MILLISECONDS)
+    for partition in range(archive.manifest.partitions):
+        of_partition = rows.filter(pl.col("partition") == partition).sort(ARRIVAL).collect()
+        for lot in of_partition.iter_slices(ROWS_AT_ONCE):
+            yield [_logged(EventRow(*row)) for row in lot.select(SCHEMA.names()).iter_rows()]
+
+
+def _logged(row: EventRow) -> LoggedEvent:
+    sent = row.user_id, row.item_id, row.kind, row.value, row.sent_timestamp, row.event_id, row.recommendation_id
+    return LoggedEvent(row.log_id, Event(*sent), row.history_version, row.timestamp)
 
 
 async def _connect(tenant: str) -> StoreConnection:

@@ -23,10 +23,13 @@ def backup(
 
 def restore(
     folder: Annotated[Path, typer.Argument(metavar="BACKUP", help="What `liverec backup` wrote.")],
+    archive: Annotated[
+        Path | None, typer.Option(help="What `liverec archive` writes: its events since the backup come back too.")
+    ] = None,
     tenant: Tenant = "",
 ) -> None:
     """Put a backup into the empty store at REDIS_URL, before a service uses it. Stopped, it goes on when repeated."""
-    _module().restore(folder, tenant)
+    _module().restore(folder, tenant, archive)
 
 
 def _module() -> ModuleType:

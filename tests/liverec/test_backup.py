@@ -22,9 +22,12 @@ from app.settings import Settings
 from app.store import RESTORING_KEY, Outcome, Store
 from app.store_connection import StoreConnection
 from app.user_store import UserStore
+from archive.archive_snapshot import ArchiveSnapshot
 from engine.errors import ConfigError
 from engine.events import UNDO, Event
 from liverec import backup
+from liverec.event_archiving import EventArchiving
+from liverec.event_verification import verify_events
 
 IDS = ("alice", "b/ö\n", "x:{p1}:v:y", "{p3}:v:z", " ", "12:3")
 
@@ -160,6 +163,49 @@ def test_a_backup_under_load_has_each_event_whole(tmp_path: Path, monkeypatch: p
                 assert {again.outcome for again in await store.write(written)} == {Outcome.DUPLICATE}
 
         with_store(url, check)
+
+
+def archived(url: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL", url)
+    EventArchiving(folder, "", None, takes_over=False).run(0, once=True)
+
+
+def test_what_was_archived_after_the_backup_comes_back_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The drill: backup, more ratings, some archived, one user forgotten; then the store and all its files are lost."""
+    archive = tmp_path / "archive"
+    with store_in(tmp_path / "a") as url:
+        with_store(url, lambda store: store.write([*events_of("alice", 4), *events_of("gone", 2)]))
+        archived(url, archive, monkeypatch)
+        with_store(url, lambda store: store.write(events_of("alice", 2, start=4)))
+        backup.backup(tmp_path / "backup", "")
+        with_store(url, lambda store: store.write([*events_of("alice", 3, start=6), *events_of("new", 2)]))
+        with_store(url, lambda store: store.write([Event("alice", "item 6", UNDO, None, 2e9, "undo")]))
+        with_store(url, lambda store: UserStore(store).forget("gone"))
+        archived(url, archive, monkeypatch)
+        with_store(url, lambda store: store.write(events_of("alice", 1, start=9)))
+    with store_in(tmp_path / "b") as url:
+        monkeypatch.setenv("REDIS_URL", url)
+        backup.restore(tmp_path / "backup", "", archive)
+
+        async def check(store: Store) -> None:
+            state = await store.read("alice", "")
+            # Of the last one nobody had a copy.
+            assert (state.version, {event.event_id for event in state.history.events}) == (
+                10,
+                {f"e {number}" for number in (2, 3, 4, 5, 7, 8)},
+            )
+            assert [(await store.read(each, "")).version for each in ("new", "gone")] == [2, 0]
+            again = await store.write([*events_of("alice", 9), Event("alice", "item 6", UNDO, None, 2e9, "undo")])
+            assert {each.outcome for each in again} == {Outcome.DUPLICATE}
+            assert again[-1].removed == 1
+            await store.write(events_of("alice", 1, start=9))
+
+        with_store(url, check)
+        archived(url, archive, monkeypatch)
+        assert verify_events(archive, "")
+    with ArchiveSnapshot(archive) as snapshot:
+        assert snapshot.scan().select("user_id", "event_id").collect().is_unique().all()
+        assert snapshot.manifest.rows == 13
 
 
 def test_who_was_forgotten_while_it_was_made_stays_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
