@@ -19,7 +19,16 @@ import result
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-SIZES = {"kills": 50}
+SIZES = {
+    "kills": 50,
+    "archiver_kills": 200,
+    "store_outage": 60,
+    "rolling_restart": 10,
+    "bundle_damage": 2_500,
+    "access_matrix": 1,
+    "raw_bytes": 15_000,
+    "soak": 1_000_000,
+}
 """Of each scenario in tests/chaos: kills, rounds, seconds or requests, as its docstring says."""
 
 
