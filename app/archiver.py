@@ -12,7 +12,7 @@ from app.event_log import EventLog
 from app.logged_rows import row_of
 from app.pseudonyms import Pseudonyms
 from app.store_connection import StoreConnection
-from archive.archive import Archive, Forgotten
+from archive.archive import Archive, Forgotten, united
 from archive.event_rows import EventRow
 from engine.errors import StoreError
 
@@ -70,7 +70,8 @@ class Archiver:
         if not self._has_claimed:
             await self._claim()
         # Before the log is read: who is forgotten later than that is found forgotten in the next round.
-        forgotten = await self._log.forgotten()
+        # A store that came back from a backup may not know all whom the archive knows.
+        forgotten = united(await self._log.forgotten(), self._archive.manifest.forgotten)
         archived, is_full = await self._drain(forgotten)
         gone = await self._forget(forgotten)
         today = _today()

@@ -15,7 +15,7 @@ import polars as pl
 from app.event_log import EventLog, LogEntry
 from app.logged_rows import row_of
 from app.store import Store
-from archive.archive import Forgotten, doomed_users, without
+from archive.archive import Forgotten, doomed_users, united, without
 from archive.archive_snapshot import ArchiveSnapshot
 from archive.event_rows import IDENTITY, SCHEMA, table_of
 from engine.errors import ConfigError
@@ -56,6 +56,8 @@ class RecordedEvents:
             if store is not None:
                 # At last: of who is forgotten while this reads, nothing stays.
                 forgotten = await EventLog(store.connection).forgotten()
+                if snapshot is not None:
+                    forgotten = united(forgotten, snapshot.manifest.forgotten)
                 rows = without(rows, doomed_users(rows, forgotten, store.pseudonyms.of_user))
             count = beyond.select(pl.len()).collect().item()
             return cls(rows, snapshot.manifest.rows if snapshot else 0, count, snapshot, forgotten, files.pop_all())

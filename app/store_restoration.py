@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import compress
 from typing import Any
 
 from redis.exceptions import ResponseError
@@ -17,20 +16,21 @@ from app.pseudonyms import Pseudonyms
 from app.store import RESTORING_KEY, SECONDS_PER_DAY
 from app.store_connection import Arguments, Command, StoreConnection
 from app.store_failure import reported
-from app.stored_value import LOG, MARKER, VERSION, PartitionKey, StoredValue
+from app.stored_value import FORGOTTEN, LOG, MARKER, VERSION, PartitionKey, StoredValue
 from engine.errors import ConfigError
 
 AT_ONCE = 2_000
 USER_THINGS = (VERSION, "h", "i", "o")
 KNOWN_ENTRY = "equal or smaller"
 """What the server says of an entry that a stream has already."""
-Forgotten = Mapping[str, int]
-"""Pseudonyms of forgotten users, with the version up to which they are."""
+Forgotten = Mapping[int, Mapping[str, int]]
+"""By partition the pseudonyms of users who were forgotten, with the version up to which they are."""
 
 
 class StoreRestoration:
-    """Users who were forgotten stay forgotten.
+    """First `put` all values, then replay what was archived since, then `put_log`: so events come in their order.
 
+    Users who were forgotten stay so.
     `replayed` counts the events that no history of the backup had, `missing` the gaps before them.
     """
 
@@ -41,6 +41,7 @@ class StoreRestoration:
         self._redis: Any = connection.redis
         self._pseudonyms = pseudonyms
         self._forgotten = forgotten
+        self._last = {name: version for users in forgotten.values() for name, version in users.items()}
         self._left_out = set[str]()
         self._replay = connection.script("place", "replay")
         self._restored = connection.script("restored")
@@ -56,16 +57,18 @@ class StoreRestoration:
             raise ConfigError(f"the store holds a part of backup {begun.decode()}; go on with that one, or empty it")
         with reported():
             await self._redis.set(mark, backup)
+            for partition, users in self._forgotten.items():
+                await self._redis.hset(self._connection.key(f"{{p{partition}}}:{FORGOTTEN}"), mapping=dict(users))
 
     async def put(self, values: Sequence[StoredValue]) -> None:
-        """Store values, those of forgotten users apart. Repeating changes nothing."""
-        wanted = [value for value in values if not self._is_forgotten(value)]
-        is_log = [value.kind == "stream" and _thing(value) == LOG for value in wanted]
-        others = list(compress(wanted, [not each for each in is_log]))
-        for start in range(0, len(others), AT_ONCE):
-            await self._put(others[start : start + AT_ONCE])
-        # After the histories, which have most of these.
-        await self.replay([_logged(value) for value in compress(wanted, is_log)], is_logged=True)
+        """Store values, but for the log and for those of forgotten users. Repeating changes nothing."""
+        wanted = [each for each in values if _thing(each) not in (LOG, FORGOTTEN) and not self._is_forgotten(each)]
+        for start in range(0, len(wanted), AT_ONCE):
+            await self._put(wanted[start : start + AT_ONCE])
+
+    async def put_log(self, values: Sequence[StoredValue]) -> None:
+        """Store what of these is in the log, and replay it."""
+        await self.replay([_logged(value) for value in values if _thing(value) == LOG], is_logged=True)
 
     async def replay(self, events: Sequence[LoggedEvent], *, is_logged: bool) -> None:
         """Put events, in their order, into the histories that lack them.
@@ -116,7 +119,10 @@ class StoreRestoration:
         args: Arguments = [logged.log_id if is_logged else "", log_entry(event), logged.version, logged.timestamp]
         args += [history_entry(event), event.item_id, event.kind, owner_of_id(event)]
         names = [keys.log, keys.history, keys.items, keys.opinions, keys.version, keys.event(event.event_id)]
-        return names, [*args, settings.history_limit, max(left, 0), settings.history_days * SECONDS_PER_DAY]
+        names.append(keys.forgotten)
+        life = settings.history_days * SECONDS_PER_DAY
+        args += [settings.history_limit, max(left, 0), life, self._pseudonyms.of_user(event.user_id)]
+        return names, args
 
     def _is_forgotten(self, value: StoredValue) -> bool:
         key = PartitionKey.of(value.key)
@@ -130,7 +136,7 @@ class StoreRestoration:
         return key.thing in USER_THINGS and key.user_id in self._left_out
 
     def _is_forgotten_at(self, user_id: str, version: int) -> bool:
-        return bool(self._forgotten) and version <= self._forgotten.get(self._pseudonyms.of_user(user_id), -1)
+        return bool(self._last) and version <= self._last.get(self._pseudonyms.of_user(user_id), -1)
 
 
 def _thing(value: StoredValue) -> str:

@@ -96,17 +96,17 @@ class StoreSnapshot:
             yield found
 
     async def _names(self, thing: str) -> AsyncIterator[list[str]]:
-        """Give the keys of users, without the tenant, each once."""
+        """Give the keys of users, without the tenant; versions each once."""
         seen, cursor = set[str](), -1
         while cursor != 0:
             pattern = self._connection.key(f"{{p*}}:{thing}:*")
             with reported():
                 cursor, found = await self._redis.scan(max(cursor, 0), match=pattern, count=AT_ONCE)
             names = {key.decode()[len(self._connection.key("")) :] for key in found} - seen
+            # Event_ids may come twice: there are too many of them to remember.
+            seen |= names if thing == VERSION else set()
             # An id may look like a key: the pattern alone would take others' for it.
-            lot = [name for name in names if (key := PartitionKey.of(name)) is not None and key.thing == thing]
-            seen |= names
-            yield lot
+            yield [name for name in names if (key := PartitionKey.of(name)) is not None and key.thing == thing]
 
     def _of_partitions(self, thing: str) -> Iterator[str]:
         return (f"{{p{partition}}}:{thing}" for partition in range(self._connection.settings.partitions))

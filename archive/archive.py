@@ -88,7 +88,7 @@ class Archive:
             return 0
         changed = {file: self._without(place, file, fresh, pseudonym) for place, file in enumerate(self.manifest.files)}
         rewritten = {file: new for file, new in changed.items() if new is not file}
-        everyone = self.manifest.forgotten | {name: last for users in fresh.values() for name, last in users.items()}
+        everyone = united(self.manifest.forgotten, fresh)
         self._commit([new for new in rewritten.values() if new], rewritten, forgotten=everyone)
         return sum(file.rows - (new.rows if new else 0) for file, new in rewritten.items())
 
@@ -141,11 +141,11 @@ class Archive:
         return set(there.select(IDENTITY).join(wanted, on=IDENTITY, how="semi").collect().rows())
 
     def _fresh(self, forgotten: Forgotten) -> Forgotten:
-        seen = self.manifest.forgotten
-        return {
-            partition: {name: version for name, version in users.items() if version > seen.get(name, -1)}
-            for partition, users in forgotten.items()
-        }
+        fresh: dict[int, dict[str, int]] = {}
+        for partition, users in forgotten.items():
+            seen = self.manifest.forgotten.get(partition, {})
+            fresh[partition] = {name: version for name, version in users.items() if version > seen.get(name, -1)}
+        return fresh
 
     def _without(self, place: int, file: ArchiveFile, fresh: Forgotten, pseudonym: Pseudonym) -> ArchiveFile | None:
         rows = self._files.scan([file])
@@ -153,6 +153,16 @@ class Archive:
         if not _gone(rows, doomed).select(pl.len()).collect().item():
             return file
         return self._written(place, file.day, without(rows, doomed))
+
+
+def united(*lists: Forgotten) -> dict[int, dict[str, int]]:
+    """Return all users who were forgotten, each with the highest of the versions."""
+    everyone: dict[int, dict[str, int]] = {}
+    for partition, users in (each for forgotten in lists for each in forgotten.items()):
+        known = everyone.setdefault(partition, {})
+        for name, version in users.items():
+            known[name] = max(version, known.get(name, version))
+    return everyone
 
 
 def doomed_users(rows: pl.LazyFrame, forgotten: Forgotten, pseudonym: Pseudonym) -> pl.DataFrame:

@@ -34,8 +34,10 @@ class ArchiveFile(BaseModel):
 
 
 class ArchiveManifest(BaseModel):
-    """`offsets`: of each partition the newest log id that was archived. `forgotten`: of users who were forgotten, the
-    pseudonym and the version of their last event that had to go. `days_removed`: the last day that retention removed.
+    """`offsets`: of each partition the newest log id that was archived.
+
+    `forgotten`: by partition, of users who were forgotten the pseudonym and the version of their last event that had to
+    go. `days_removed`: the last day that retention removed.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -47,7 +49,7 @@ class ArchiveManifest(BaseModel):
     next_number: int = Field(default=0, ge=0)
     offsets: dict[int, LogId] = Field(default_factory=dict)
     files: tuple[ArchiveFile, ...] = ()
-    forgotten: dict[str, int] = Field(default_factory=dict)
+    forgotten: dict[int, dict[str, int]] = Field(default_factory=dict)
     days_removed: Day | None = None
 
     @classmethod

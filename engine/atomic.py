@@ -34,7 +34,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_folder(path: Path) -> Iterator[Path]:
+def atomic_folder(path: Path, mode: int = 0o755) -> Iterator[Path]:
     """Give a temporary folder beside `path`; on success it is flushed and renamed to `path`, which must not exist."""
     check_target(path)
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
@@ -43,7 +43,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         for each in temporary.rglob("*"):
             flush(each)
         flush(temporary)
-        temporary.chmod(0o755)
+        temporary.chmod(mode)
         temporary.rename(path)
         flush(path.parent)
     finally:

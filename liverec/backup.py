@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -11,12 +11,15 @@ import polars as pl
 from rich.console import Console
 from rich.progress import Progress
 
+from app.event_log import ARCHIVE_KEY
 from app.logged_event import LoggedEvent
 from app.pseudonyms import SECRET_KEY, Pseudonyms
 from app.settings import Settings
 from app.store_connection import StoreConnection
 from app.store_restoration import StoreRestoration
 from app.store_snapshot import StoreSnapshot
+from app.stored_value import StoredValue
+from archive.archive import Forgotten, united
 from archive.archive_snapshot import ArchiveSnapshot
 from archive.event_rows import ARRIVAL, SCHEMA, EventRow, log_order
 from engine.atomic import atomic_folder, check_target
@@ -28,26 +31,33 @@ PRIVATE = 0o700
 MARGIN_MILLISECONDS = 1_000
 """What a history has already is recognised, so a little too much does no harm."""
 ROWS_AT_ONCE = 20_000
+LOST_ARCHIVE = [
+    StoredValue(ARCHIVE_KEY, "hash", field, value, 0.0, 0)
+    for field, value in ((b"id", b"none"), (b"folder", b"an archive that was given up when the store was restored"))
+]
+"""Another archive must say that it takes over."""
 console = Console(stderr=True)
 
 
 def backup(out: Path, tenant: str) -> None:
     """Write a backup to a new folder."""
     check_target(out)
-    with atomic_folder(out) as folder:
-        manifest = asyncio.run(_backup(folder, tenant))
     # It holds what users did, and the secret under which those who were forgotten are listed.
-    out.chmod(PRIVATE)
+    with atomic_folder(out, PRIVATE) as folder:
+        manifest = asyncio.run(_backup(folder, tenant))
     rows = sum(entry.rows for entry in manifest.files.values())
     console.print(f"backup {manifest.backup_id} is in {out}: {rows:,} values", soft_wrap=True, highlight=False)
 
 
-def restore(folder: Path, tenant: str, archive: Path | None = None) -> None:
-    """Put a backup into an empty store, and what was archived since; repeated after it was stopped, it goes on."""
+def restore(folder: Path, tenant: str, archive: Path | None = None, *, is_without: bool = False) -> None:
+    """Put a backup into an empty store, and what was archived since; repeated after it was stopped, it goes on.
+
+    is_without: whether an archive that the store had is given up.
+    """
     opened = BackupFolder.open(folder)
     with ExitStack() as stack:
         snapshot = None if archive is None else stack.enter_context(ArchiveSnapshot(archive))
-        replayed, missing = asyncio.run(_restore(opened, tenant, snapshot))
+        replayed, missing = asyncio.run(_restore(opened, tenant, snapshot, is_without))
     said = f"backup {opened.manifest.backup_id} is in the store; {replayed:,} events came from log and archive alone"
     console.print(said, soft_wrap=True, highlight=False)
     if missing:
@@ -69,10 +79,13 @@ async def _backup(folder: Path, tenant: str) -> BackupManifest:
         await connection.close()
 
 
-async def _restore(opened: BackupFolder, tenant: str, archive: ArchiveSnapshot | None) -> tuple[int, int]:
+async def _restore(
+    opened: BackupFolder, tenant: str, archive: ArchiveSnapshot | None, is_without: bool
+) -> tuple[int, int]:
     manifest, connection = opened.manifest, await _connect(tenant)
     try:
         _check(manifest, connection.settings.partitions, archive)
+        _check_archive(opened, archive, is_without)
         secret = opened.text(SECRET_KEY)
         if secret is None:
             raise DataError(f"{opened.folder} is not whole: it has no {SECRET_KEY}; use another backup")
@@ -81,10 +94,14 @@ async def _restore(opened: BackupFolder, tenant: str, archive: ArchiveSnapshot |
         with Progress(console=console, transient=True) as progress:
             task = progress.add_task("values", total=sum(entry.rows for entry in manifest.files.values()))
             for lot in opened.values():
-                await restoration.put(lot)
+                await restoration.put([each for each in lot if not (is_without and each.key == ARCHIVE_KEY)])
                 progress.advance(task, len(lot))
+            if is_without:
+                await restoration.put(LOST_ARCHIVE)
             for events in _archived_since(archive, manifest.began_at):
                 await restoration.replay(events, is_logged=False)
+            for lot in opened.values():
+                await restoration.put_log(lot)
         await restoration.end()
         return restoration.replayed, restoration.missing
     finally:
@@ -107,11 +124,21 @@ def _check(manifest: BackupManifest, partitions: int, archive: ArchiveSnapshot |
         )
 
 
-def _forgotten(opened: BackupFolder, archive: ArchiveSnapshot | None) -> Mapping[str, int]:
-    found = opened.forgotten()
-    for pseudonym, version in archive.manifest.forgotten.items() if archive is not None else ():
-        found[pseudonym] = max(version, found.get(pseudonym, version))
-    return found
+def _check_archive(opened: BackupFolder, archive: ArchiveSnapshot | None, is_without: bool) -> None:
+    claimed = opened.fields(ARCHIVE_KEY)
+    if archive is None and claimed and not is_without:
+        raise ConfigError(
+            f"the events of this store went to the archive in {claimed['folder']}, which knows more than the backup;"
+            " give it with --archive, or give it up with --without-archive"
+        )
+    if archive is not None and claimed and claimed["id"] != archive.manifest.archive_id:
+        raise ConfigError(
+            f"{archive.folder} is not the archive of this store, which was in {claimed['folder']}; give that one"
+        )
+
+
+def _forgotten(opened: BackupFolder, archive: ArchiveSnapshot | None) -> Forgotten:
+    return united(opened.forgotten(), {} if archive is None else archive.manifest.forgotten)
 
 
 def _archived_since(archive: ArchiveSnapshot | None, began_at: int) -> Iterator[list[LoggedEvent]]:

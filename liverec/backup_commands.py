@@ -26,10 +26,13 @@ def restore(
     archive: Annotated[
         Path | None, typer.Option(help="What `liverec archive` writes: its events since the backup come back too.")
     ] = None,
+    without_archive: Annotated[
+        bool, typer.Option("--without-archive", help="Give up the archive that the store had.")
+    ] = False,
     tenant: Tenant = "",
 ) -> None:
     """Put a backup into the empty store at REDIS_URL, before a service uses it. Stopped, it goes on when repeated."""
-    _module().restore(folder, tenant, archive)
+    _module().restore(folder, tenant, archive, is_without=without_archive)
 
 
 def _module() -> ModuleType:

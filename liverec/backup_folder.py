@@ -97,11 +97,19 @@ class BackupFolder:
         found = self._scan().filter(pl.col("key") == key).select("value").collect()
         return None if found.is_empty() else bytes(found.item(0, 0))
 
-    def forgotten(self) -> dict[str, int]:
-        """Return the pseudonyms of all users who were forgotten, with the version up to which they are."""
-        is_forgotten = (pl.col("kind") == "hash") & pl.col("key").str.contains(rf"^\{{p\d+\}}:{FORGOTTEN}$")
-        found = self._scan().filter(is_forgotten).select("field", "value").collect()
-        return {field.decode(): int(value) for field, value in found.iter_rows()}
+    def fields(self, key: str) -> dict[str, str]:
+        """Return a key that holds a hash of texts."""
+        found = self._scan().filter(pl.col("key") == key).select("field", "value").collect()
+        return {field.decode(): value.decode() for field, value in found.iter_rows()}
+
+    def forgotten(self) -> dict[int, dict[str, int]]:
+        """Return by partition the pseudonyms of users who were forgotten, with the version up to which they are."""
+        everyone: dict[int, dict[str, int]] = {}
+        partition = pl.col("key").str.extract(rf"^\{{p(\d+)\}}:{FORGOTTEN}$").cast(pl.Int64).alias("partition")
+        found = self._scan().select(partition, "field", "value").drop_nulls("partition").collect()
+        for number, field, value in found.iter_rows():
+            everyone.setdefault(number, {})[field.decode()] = int(value)
+        return everyone
 
     def _scan(self) -> pl.LazyFrame:
         return pl.scan_parquet([self.folder / name for name in sorted(self.manifest.files)], schema=SCHEMA)

@@ -1,3 +1,5 @@
+#!lua flags=allow-oom
+-- It is the archiver that makes room in a store which is full.
 -- Say which archive a store's log goes to, unless it goes to another one.
 -- KEYS: archive    ARGV: archive id, its folder, whether to take over from another (1 or 0)
 -- Returns {'', ''} if the store is this archive's now, else the other one's id and folder.

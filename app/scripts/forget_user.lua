@@ -1,3 +1,5 @@
+#!lua flags=allow-oom
+-- Forgetting makes room, so a full store must allow it.
 -- Remove what is kept of a user, the logs apart; repeating removes what has come since.
 -- KEYS: log, history, items, opinions, version, cache, forgotten users    ARGV: the user's pseudonym
 -- Returns {version, events, items, cached answers, id of the log's newest entry or ''}. Beside the pseudonym the version

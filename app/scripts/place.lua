@@ -9,9 +9,11 @@ local OPINIONS = {rating = true, like = true, dislike = true}
 
 -- A history to which nothing is added for so many seconds goes; 0 keeps it for good. The version stays: it only grows.
 local function keep_for(seconds, ...)
-  if tonumber(seconds) > 0 then
-    for _, key in ipairs({...}) do
+  for _, key in ipairs({...}) do
+    if tonumber(seconds) > 0 then
       redis.call('EXPIRE', key, seconds)
+    else
+      redis.call('PERSIST', key)
     end
   end
 end

@@ -1,18 +1,20 @@
 -- Put a logged event back, after place.lua: into the log under its own id, into the history unless that has it already, and
 -- under its event_id. Repeating changes nothing.
--- KEYS: log, history, items, opinions, version, event marker
+-- KEYS: log, history, items, opinions, version, event marker, forgotten users
 -- ARGV: id in the log ('' if it is not to be logged), log entry, version, timestamp, history entry, item, kind, owner,
---       history limit, marker seconds (0 for none), seconds that the history is kept (0 for good)
+--       history limit, marker seconds (0 for none), seconds that the history is kept (0 for good), the
+--       user's pseudonym
 -- Returns 0 if the history had it, 1 if it follows the history, 2 if versions between are missing.
-local log, history, items, opinions, version_key, marker = unpack(KEYS)
-local log_id, entry, version, timestamp, tail, item, kind, owner, limit, seconds, life = unpack(ARGV)
+local log, history, items, opinions, version_key, marker, forgotten = unpack(KEYS)
+local log_id, entry, version, timestamp, tail, item, kind, owner, limit, seconds, life, pseudonym = unpack(ARGV)
 if log_id ~= '' then
   local added = redis.pcall('XADD', log, log_id, 'event', entry, 'version', version, 'timestamp', timestamp)
   if type(added) == 'table' and added.err and not string.find(added.err, 'equal or smaller', 1, true) then
     return added
   end
 end
-local known, removed = tonumber(redis.call('GET', version_key) or '0'), 0
+local known = tonumber(redis.call('GET', version_key) or redis.call('HGET', forgotten, pseudonym) or '0')
+local removed = 0
 local is_new = tonumber(version) > known
 if is_new then
   local member = string.format('%016d', tonumber(version)) .. tail

@@ -54,6 +54,10 @@ def test_without_it_histories_stay(url: str) -> None:
     with Redis.from_url(url) as redis:
         run(url, 0, "load", "a")
         assert lives(redis) == [-1] * 3
+        run(url, 3, "b")
+        assert max(lives(redis)) > 0
+        run(url, 0, "c")
+        assert lives(redis) == [-1] * 3, "it was switched off, and the user is heard of"
 
 
 def test_an_answer_goes_no_later_than_its_history(url: str) -> None:

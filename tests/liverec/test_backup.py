@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
+from app.archiver import Archiver
 from app.embedded_store import EmbeddedStore
 from app.exploration_log import ExploredPlace
 from app.item_document import ItemDocument
@@ -22,9 +23,10 @@ from app.settings import Settings
 from app.store import RESTORING_KEY, Outcome, Store
 from app.store_connection import StoreConnection
 from app.user_store import UserStore
+from archive.archive import Archive
 from archive.archive_snapshot import ArchiveSnapshot
 from engine.errors import ConfigError
-from engine.events import UNDO, Event
+from engine.events import UNDO, Event, History
 from liverec import backup
 from liverec.event_archiving import EventArchiving
 from liverec.event_verification import verify_events
@@ -206,6 +208,120 @@ def test_what_was_archived_after_the_backup_comes_back_too(tmp_path: Path, monke
     with ArchiveSnapshot(archive) as snapshot:
         assert snapshot.scan().select("user_id", "event_id").collect().is_unique().all()
         assert snapshot.manifest.rows == 13
+
+
+def between_users_and_log(monkeypatch: pytest.MonkeyPatch, work: Callable[[Store], Awaitable[None]]) -> None:
+    """Let something happen while a backup is made, after the users and before the log were read."""
+    streams = backup.StoreSnapshot._streams
+
+    async def later(snapshot: backup.StoreSnapshot):
+        await work(await Store.of(snapshot._connection))
+        async for lot in streams(snapshot):
+            yield lot
+
+    monkeypatch.setattr(backup.StoreSnapshot, "_streams", later)
+
+
+def test_what_is_archived_while_it_is_made_comes_back_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = tmp_path / "archive"
+
+    async def later(store: Store) -> None:
+        await store.write(events_of("alice", 2, start=2))
+        with Archive(archive, "", 64) as opened:
+            await Archiver(store.connection, store.pseudonyms, opened).round()
+        await store.write(events_of("alice", 1, start=4))
+
+    with store_in(tmp_path / "a") as url:
+        with_store(url, lambda store: store.write(events_of("alice", 2)))
+        archived(url, archive, monkeypatch)
+        with monkeypatch.context() as patch:
+            between_users_and_log(patch, later)
+            backup.backup(tmp_path / "backup", "")
+    with store_in(tmp_path / "b") as url:
+        monkeypatch.setenv("REDIS_URL", url)
+        backup.restore(tmp_path / "backup", "", archive)
+
+        async def check(store: Store) -> None:
+            state = await store.read("alice", "")
+            assert (state.version, [event.event_id for event in state.history.events]) == (
+                5,
+                [f"e {number}" for number in range(5)],
+            )
+
+        with_store(url, check)
+        archived(url, archive, monkeypatch)
+        assert verify_events(archive, "")
+
+
+def test_whom_only_the_archive_knows_to_be_forgotten_stays_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = tmp_path / "archive"
+    with store_in(tmp_path / "a") as url:
+        with_store(url, lambda store: store.write(events_of("ann", 4)))
+        archived(url, archive, monkeypatch)
+        backup.backup(tmp_path / "backup", "")
+        with_store(url, lambda store: UserStore(store).forget("ann"))
+        archived(url, archive, monkeypatch)
+    with store_in(tmp_path / "b") as url:
+        monkeypatch.setenv("REDIS_URL", url)
+        with pytest.raises(ConfigError, match=f"went to the archive in {archive}.*--without-archive"):
+            backup.restore(tmp_path / "backup", "")
+        backup.restore(tmp_path / "backup", "", archive)
+
+        async def check(store: Store) -> None:
+            assert (await store.read("ann", "")).version == 0
+            assert await UserStore(store).count_forgotten(["ann"]) == 1
+            assert await store.load([History(tuple(events_of("ann", 1)))]) == 0
+            assert [each.version for each in await store.write(events_of("ann", 2, start=20))] == [5, 6]
+
+        with_store(url, check)
+        archived(url, archive, monkeypatch)
+        with_store(url, lambda store: UserStore(store).forget("ann"))
+        archived(url, archive, monkeypatch)
+        with ArchiveSnapshot(archive) as snapshot:
+            assert snapshot.manifest.rows == 0
+
+
+def test_an_archive_of_another_store_is_refused_and_one_s_own_can_be_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "other"):
+        with store_in(tmp_path / name) as url:
+            with_store(url, lambda store: store.write(events_of("alice", 3)))
+            archived(url, tmp_path / f"archive {name}", monkeypatch)
+            backup.backup(tmp_path / f"backup {name}", "")
+    with store_in(tmp_path / "b") as url:
+        monkeypatch.setenv("REDIS_URL", url)
+        with pytest.raises(ConfigError, match="is not the archive of this store"):
+            backup.restore(tmp_path / "backup a", "", tmp_path / "archive other")
+        backup.restore(tmp_path / "backup a", "", is_without=True)
+        with pytest.raises(ConfigError, match="given up"):
+            archived(url, tmp_path / "archive a", monkeypatch)
+
+        async def check(store: Store) -> None:
+            assert (await store.read("alice", "")).version == 3
+
+        with_store(url, check)
+
+
+def test_a_user_who_came_back_is_no_gap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    async def later(store: Store) -> None:
+        await UserStore(store).forget("ann")
+        await store.write(events_of("ann", 1, start=9))
+
+    with store_in(tmp_path / "a") as url:
+        with_store(url, lambda store: store.write(events_of("ann", 4)))
+        monkeypatch.setenv("REDIS_URL", url)
+        with monkeypatch.context() as patch:
+            between_users_and_log(patch, later)
+            backup.backup(tmp_path / "backup", "")
+    with store_in(tmp_path / "b") as url:
+        restored(url, tmp_path / "backup", monkeypatch)
+        assert "gaps" not in capsys.readouterr().err
+
+        async def check(store: Store) -> None:
+            assert (await store.read("ann", "")).version == 5
+
+        with_store(url, check)
 
 
 def test_who_was_forgotten_while_it_was_made_stays_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
