@@ -1,4 +1,4 @@
-# Pinned by digest: --build-arg BASE_IMAGE=python:3.11-slim-bookworm@sha256:… (docs/operations.md). The locks are for 3.11.
+# To pin it by digest: --build-arg BASE_IMAGE=python:3.11-slim-bookworm@sha256:… (docs/operations.md). The locks are for 3.11.
 ARG BASE_IMAGE=python:3.11-slim-bookworm
 
 FROM ${BASE_IMAGE} AS base

@@ -49,6 +49,8 @@ class EmbeddedStore:
         if len(str(self._socket).encode()) > LONGEST_SOCKET_PATH:
             raise StoreError(f"{self._socket} is too long for a socket; set LIVEREC_VAR to a shorter folder")
         self._folder.mkdir(parents=True, exist_ok=True)
+        # Nobody else on this machine shall read what users did.
+        self._folder.chmod(0o700)
         with ExitStack() as files:
             lock = files.enter_context((self._folder / "lock").open("a"))
             log = files.enter_context((self._folder / "valkey.log").open("ab"))

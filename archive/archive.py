@@ -35,7 +35,8 @@ class Archive:
     def __init__(self, folder: Path, tenant: str, partitions: int) -> None:
         self.folder = folder
         _check_folder(folder)
-        folder.mkdir(parents=True, exist_ok=True)
+        # What users did is for nobody else on this machine; who shares the folder may change its mode.
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = writer_lock(folder)
         try:
             (folder / READERS).touch()

@@ -275,3 +275,23 @@ def test_metrics_tell_what_is_not_archived(start: Callable[..., Any], url: str) 
 def test_a_service_imports_neither_polars_nor_the_archive() -> None:
     check = "import sys, app.service, app.server; sys.exit(bool({'polars', 'archive', 'torch'} & sys.modules.keys()))"
     assert subprocess.run([sys.executable, "-c", check]).returncode == 0
+
+
+def test_a_full_store_can_be_archived_and_forgotten_from(url: str, out: Path) -> None:
+    """It is the log that fills a store: who makes room must not be refused for that there is none."""
+
+    async def fill(store: Store) -> None:
+        await store.write([rated(user_id, "1", "e-1") for user_id in ("a", "b")])
+        await store.connection.redis.config_set("maxmemory", 1)
+        with pytest.raises(StoreError, match="maxmemory"):
+            await store.write([rated("a", "2", "e-2")])
+
+    async def make_room(store: Store) -> None:
+        assert (await UserStore(store).forget("b")).events == 1
+        assert (await archive_round(store, out)).archived == 1
+        assert await EventLog(store.connection).length() == 0
+        await store.connection.redis.config_set("maxmemory", 0)
+        assert [each.version for each in await store.write([rated("b", "1", "e-9")])] == [2]
+
+    with_store(url, fill)
+    with_store(url, make_room)
