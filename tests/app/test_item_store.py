@@ -134,7 +134,7 @@ def test_the_log_tells_each_change_in_order(url: str, monkeypatch: pytest.Monkey
     monkeypatch.setattr(item_store, "WAIT_SECONDS", 0.05)
 
     async def work(store: ItemStore) -> None:
-        log = ChangeLog(url, store._connection)
+        log = ChangeLog(url, store.connection)
         try:
             first, second = await store.put([draft("a"), draft("ключ")])
             [third] = await store.put([draft("a", is_deleted=True)])
@@ -152,7 +152,7 @@ def test_the_log_tells_each_change_in_order(url: str, monkeypatch: pytest.Monkey
 
 def test_the_log_wakes_whoever_waits(url: str) -> None:
     async def work(store: ItemStore) -> float:
-        log = ChangeLog(url, store._connection)
+        log = ChangeLog(url, store.connection)
         try:
             waiting = asyncio.create_task(log.after(0))
             await asyncio.sleep(0.1)
