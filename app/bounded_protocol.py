@@ -12,7 +12,6 @@ import httptools
 from fastapi import Response
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
-from uvicorn.server import ServerState
 
 from app.connection_limits import (
     LEAST_BYTES_PER_SECOND,
@@ -21,12 +20,15 @@ from app.connection_limits import (
     ConnectionLimits,
     RefusedError,
 )
+from app.draining import Draining
 from app.middleware import DRAINING, REQUEST_ID, request_id
 from app.problems import RETRY_SECONDS, problem
 
 TICK_SECONDS = 1.0
 LINGER_SECONDS = 1.0
 """How long a refused client may go on sending: if it were cut off, it might never read why."""
+FIRST_SECONDS = 1.0
+"""How long a worker that ends waits for the first request of who has just connected."""
 NEVER = math.inf
 
 
@@ -40,11 +42,12 @@ class BoundedProtocol(HttpToolsProtocol):
     def __init__(
         self,
         config: Config,
-        server_state: ServerState,
+        server_state: Draining,
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
+        self._draining = server_state
         self._limits: ConnectionLimits = config.limits  # type: ignore[attr-defined]
         self._tick: asyncio.TimerHandle | None = None
         self._due = self._write_due = NEVER
@@ -67,6 +70,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._is_surplus = len(self.connections) > self._limits.connections
         self._due = self.loop.time() + (LINGER_SECONDS if self._is_surplus else self._limits.head)
         self._look_again()
+        if self._draining.ends_at is not None:
+            self._drain_until(max(self._draining.ends_at, self.loop.time() + FIRST_SECONDS))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End; what is under way learns that nobody listens."""
@@ -135,10 +140,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """Answer what is under way and what comes until the grace is over; no answer is followed by another then."""
-        self._drained_at = self.loop.time() + self._limits.drain
-        if not self._is_idle:
-            self._close_after(None)
-        self.loop.call_at(self._drained_at, self._close_idle)
+        # Who connected while the worker ended knows already.
+        if self._drained_at is None and self._draining.ends_at is not None:
+            self._drain_until(self._draining.ends_at)
 
     def pause_writing(self) -> None:
         """The client does not read."""
@@ -201,6 +205,12 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse(self._limits.late_head())
         elif self._is_idle:
             self.transport.close()
+
+    def _drain_until(self, moment: float) -> None:
+        self._drained_at = moment
+        if not self._is_idle:
+            self._close_after(None)
+        self.loop.call_at(moment, self._close_idle)
 
     def _close_idle(self) -> None:
         if self._is_idle and not self._is_in_head and not self.transport.is_closing():

@@ -13,7 +13,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from app.failure_log import log_failure
-from app.item_tail import ItemTail
 from app.serving import CURRENT, Serving
 from engine.bundle_layout import SEAL
 from engine.errors import LiverecError, StoreError
@@ -21,6 +20,9 @@ from engine.errors import LiverecError, StoreError
 LAST_REQUEST_SECONDS = 60.0
 """How long the requests that began with the old bundle may take."""
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0
+STORE_SECONDS = 1.0
+"""How often it asks whether a store that was away is back."""
+WAITING = "waiting for the store"
 logger = logging.getLogger("liverec")
 
 
@@ -51,6 +53,8 @@ class BundleWatch:
         self._seal = serving.model_version
         self._refused, self._pause, self._again_at = "", FIRST_PAUSE, 0.0
         self._is_absent = False
+        # What is proven and has only the items of the store to learn, and its seal.
+        self._coming: tuple[str, Serving] | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -65,6 +69,7 @@ class BundleWatch:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
+        await self._forget_coming()
         await self._serving.items.tail.stop()
 
     def hurry(self) -> None:
@@ -75,7 +80,7 @@ class BundleWatch:
     async def _follow(self) -> None:
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._poll_seconds or None):
+                async with asyncio.timeout(self._pause_seconds):
                     await self._hurry.wait()
             self._hurry.clear()
             try:
@@ -83,11 +88,20 @@ class BundleWatch:
             except Exception as error:  # noqa: BLE001 (it is logged, and the next look may succeed)
                 log_failure("the folder of the bundle could not be looked at; trying again", error)
 
+    @property
+    def _pause_seconds(self) -> float | None:
+        own = self._poll_seconds or None
+        return own if self._coming is None else min(own or STORE_SECONDS, STORE_SECONDS)
+
     async def _look(self) -> None:
         seal = await asyncio.to_thread(_seal, self._folder)
         was_absent, self._is_absent = self._is_absent, not seal
         if seal[: len(self._seal)] == self._seal:
+            await self._forget_coming()
             self._serving.bundle_state, self._refused = CURRENT, ""
+            return
+        if self._coming is not None and seal == self._coming[0]:
+            await self._learn_items(*self._coming)
             return
         # A folder that is replaced is not there for a moment.
         is_known = seal == self._refused and asyncio.get_running_loop().time() < self._again_at
@@ -95,6 +109,7 @@ class BundleWatch:
             await self._try(seal)
 
     async def _try(self, seal: str) -> None:
+        await self._forget_coming()
         # A link is followed once, so that all files are of one bundle.
         folder = await asyncio.to_thread(self._folder.resolve)
         error: Exception | None = None
@@ -106,8 +121,39 @@ class BundleWatch:
             return
         if error is not None:
             self._refuse(seal, error)
-        elif await _started(serving.items.tail):
+        else:
+            await self._learn_items(seal, serving)
+
+    async def _learn_items(self, seal: str, serving: Serving) -> None:
+        """Put it into service, or let it wait while the store is away."""
+        try:
+            await serving.items.tail.start()
+        except StoreError as error:
+            self._wait(seal, serving, error)
+        except BaseException:
+            await serving.items.tail.stop()
+            self._coming = None
+            raise
+        else:
+            self._coming = None
             await self._swap(seal, serving)
+
+    def _wait(self, seal: str, serving: Serving, error: StoreError) -> None:
+        if self._coming is None:
+            logger.error(
+                "bundle %s is proven, but waits for the store: %s; %s stays until then",
+                serving.model_version,
+                error,
+                self._serving.model_version,
+            )
+            serving.metrics.bundle_swaps.labels("waiting").inc()
+        self._coming, self._refused = (seal, serving), ""
+        self._serving.bundle_state = WAITING
+
+    async def _forget_coming(self) -> None:
+        if self._coming is not None:
+            await self._coming[1].items.tail.stop()
+            self._coming = None
 
     def _ready(self, folder: Path) -> Serving:
         serving = self._make(folder)
@@ -153,17 +199,6 @@ class BundleWatch:
 def _ends(serving: Serving) -> list[weakref.ref[object]]:
     """Return what dies when the last request, and the last task after an answer, has let go of it."""
     return [weakref.ref(serving), weakref.ref(serving.recommending)]
-
-
-async def _started(tail: ItemTail) -> bool:
-    try:
-        await tail.start()
-    except BaseException as error:
-        await tail.stop()
-        if isinstance(error, StoreError):
-            return False
-        raise
-    return True
 
 
 def _seal(folder: Path) -> str:

@@ -23,6 +23,7 @@ from pydantic import SecretStr
 from uvicorn.config import STARTUP_FAILURE
 
 from app.api_keys import KeyFile
+from app.draining_server import DrainingServer
 from app.embedded_store import EmbeddedStore
 from app.metrics import FOLDER_VARIABLE
 from app.proven import open_proven
@@ -140,7 +141,7 @@ def _serve(settings: Settings) -> None:
     if settings.workers == 1:
         # Nothing but the app may hold the bundle: another may take its place.
         config = ServerConfig(create_app(settings, open_proven(settings)), settings)
-        _serve_alone(uvicorn.Server(config))
+        _serve_alone(DrainingServer(config))
         return
     open_proven(settings)
     os.environ.update(settings.environment())

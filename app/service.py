@@ -13,6 +13,7 @@ from app.access import Access
 from app.admission import Admission
 from app.body_budget import BodyBudget
 from app.doors import Doors
+from app.draining_server import HAND_OVER
 from app.feedback_routes import feedback_router
 from app.item_routes import item_router, item_write_router
 from app.lifespan import Lifespan
@@ -45,8 +46,8 @@ DESCRIPTION = "Recommendations that count every rating in the very next answer."
 def create_app(settings: Settings | None = None, proven: Proven | None = None) -> FastAPI:
     """Return the app; what is not given is read from the environment and opened, as each worker process does."""
     if settings is None:
-        # This is a worker process, which must not outlive the one that started it.
-        end_with_parent()
+        # This is a worker process, which must not outlive the one that started it, nor keep its address.
+        end_with_parent(HAND_OVER)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     chosen = settings or Settings.read()
     doors = Doors.of(chosen, ROUTERS)

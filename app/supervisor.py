@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 import time
-from collections.abc import Sequence
 from socket import socket
 
 from prometheus_client.multiprocess import mark_process_dead
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
+from app.draining_server import HAND_OVER, DrainingServer
 from app.metrics import FOLDER_VARIABLE
 from app.server_config import DRAIN_SECONDS, HUNG_SECONDS, READY_SECONDS, ServerConfig
 
@@ -55,10 +56,19 @@ class Worker(Process):
             # It is dead, which shows elsewhere.
             self._asked_at = None
 
+    def hand_over(self) -> None:
+        """Tell it to end, and to accept no more."""
+        self._send(HAND_OVER)
+        self.end()
+
     def end(self) -> None:
         """Tell it to drain; its connections to the parent close."""
         self._ended_at = time.monotonic()
         self.terminate()
+
+    def hurry(self) -> None:
+        """Tell it, once it was told to end, to do so at once."""
+        self._send(signal.SIGINT)
 
     def is_gone(self) -> bool:
         """Return whether a worker that was told to end has done so; one that takes too long is killed."""
@@ -66,6 +76,17 @@ class Worker(Process):
             return False
         self.bury()
         return True
+
+    @property
+    def server(self) -> DrainingServer:
+        """What the process runs."""
+        if self._server is None:
+            self._server = DrainingServer(self.config)
+        return self._server
+
+    def _send(self, number: signal.Signals) -> None:
+        if self.pid is not None and self.process.is_alive():
+            os.kill(self.pid, number)
 
     def bury(self) -> None:
         """Kill what is left of it, and forget its gauges."""
@@ -89,7 +110,8 @@ class Supervisor(Multiprocess):
         super().__init__(config, sockets)
         self._stale: list[Worker] = []
         self._coming: Worker | None = None
-        self._leaving: Worker | None = None
+        self._leaving: list[Worker] = []
+        self._hands_over = False
         self._has_served = self._has_failed = False
         self._pause, self._not_before = 0.0, 0.0
 
@@ -105,7 +127,12 @@ class Supervisor(Multiprocess):
 
     def handle_hup(self) -> None:
         """Begin to replace all workers; a restart that is under way begins again."""
-        self._stale = list(self.processes)
+        self._stale = [*self.processes, *filter(None, [self._coming])]
+
+    def handle_int(self) -> None:
+        """End, and accept no more."""
+        self._hands_over = True
+        self.should_exit.set()
 
     def handle_ttin(self) -> None:
         """One worker more."""
@@ -113,9 +140,10 @@ class Supervisor(Multiprocess):
 
     def handle_ttou(self) -> None:
         """One worker less, but for the last."""
-        if self.processes_num > 1 and self._leaving is None and self.processes:
+        if self.processes_num > 1:
             self.processes_num -= 1
-            self._leave(self.processes[-1])
+            if len(self.processes) > self.processes_num:
+                self._leave(self.processes[-1])
 
     def _look_after_workers(self) -> None:
         for worker in list(self.processes):
@@ -148,18 +176,19 @@ class Supervisor(Multiprocess):
 
     def _restart_on(self) -> None:
         """Do the next step of a restart."""
-        if self._leaving is not None and self._leaving.is_gone():
-            self._leaving = None
-        self._stale = [worker for worker in self._stale if worker in self.processes]
+        self._leaving = [worker for worker in self._leaving if not worker.is_gone()]
+        self._stale = [worker for worker in self._stale if worker in (*self.processes, self._coming)]
         if self._coming is None:
-            if self._stale and self._leaving is None:
+            if self._stale and not self._leaving:
                 self._coming = self._started()
             return
         self._coming.ask()
         if not self._coming.is_running:
             logger.error("worker %s did not become ready; the others stay as they are", self._coming.pid)
             self._coming.bury()
-            self._coming, self._stale = None, []
+            # Asked anew since it was started: its successor may find what it lacked.
+            self._stale = self._stale if self._coming in self._stale else []
+            self._coming = None
         elif self._coming.is_serving:
             self.processes.append(self._coming)
             self._coming = None
@@ -168,13 +197,20 @@ class Supervisor(Multiprocess):
 
     def _leave(self, worker: Worker) -> None:
         self.processes.remove(worker)
-        worker.end()
-        self._leaving = worker
+        worker.hand_over()
+        self._leaving.append(worker)
 
     def _end_all(self) -> None:
-        family: Sequence[Worker] = [*self.processes, *filter(None, [self._coming])]
+        family = [*self.processes, *filter(None, [self._coming])]
         for worker in family:
-            worker.end()
-        for worker in [*family, *filter(None, [self._leaving])]:
-            while not worker.is_gone():
-                time.sleep(TICK_SECONDS)
+            worker.hand_over() if self._hands_over else worker.end()
+        for each in self.sockets:
+            # The last worker to close it takes who waits.
+            each.close()
+        family += self._leaving
+        while family := [worker for worker in family if not worker.is_gone()]:
+            time.sleep(TICK_SECONDS)
+            if {signal.SIGINT, signal.SIGTERM} & set(self.signal_queue):
+                self.signal_queue.clear()
+                for worker in family:
+                    worker.hurry()

@@ -72,25 +72,46 @@ Start = Callable[..., Service]
 
 
 @pytest.fixture(scope="session")
-def start(tiny_bundle: Path, store_url: str) -> Iterator[Start]:
-    """Start services that are stopped at the end."""
-    running: list[Service] = []
+def running() -> Iterator[list[Service]]:
+    """All services that nobody has stopped yet but those that last."""
+    services: list[Service] = []
+    yield services
+    stop_all(services)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def stopped_with_the_module(running: list[Service]) -> Iterator[None]:
+    """Stop what the tests of a module have started: an idle service takes time from all that follow."""
+    yield
+    stop_all(running)
+
+
+def stop_all(services: list[Service]) -> None:
+    """Stop services, and forget them."""
+    while services:
+        services.pop().stop()
+
+
+@pytest.fixture(scope="session")
+def start(tiny_bundle: Path, store_url: str, running: list[Service]) -> Iterator[Start]:
+    """Start services that are stopped at the end of the module, or, those that last, of all tests."""
+    lasting: list[Service] = []
 
     def one(
         workers: int = 1,
         redis_url: str = store_url,
         bundle: Path = tiny_bundle,
         content: str | None = None,
+        lasts: bool = False,
         **environment: str,
     ) -> Service:
         service = Service(bundle, redis_url, workers, content, **environment)
-        running.append(service)
+        (lasting if lasts else running).append(service)
         service.wait()
         return service
 
     yield one
-    for service in running:
-        service.stop()
+    stop_all(lasting)
 
 
 @pytest.fixture(scope="session")
@@ -107,7 +128,7 @@ def implicit_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def service(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Service:
     """Two workers on one store."""
-    return start(workers=2, LIVEREC_VAR=str(tmp_path_factory.mktemp("v")))
+    return start(workers=2, lasts=True, LIVEREC_VAR=str(tmp_path_factory.mktemp("v")))
 
 
 @pytest.fixture(scope="session")
@@ -129,7 +150,7 @@ def steered(
 ) -> Service:
     """Two workers with that bundle."""
     var = str(tmp_path_factory.mktemp("w"))
-    return start(workers=2, redis_url=steered_store, bundle=steered_bundle, LIVEREC_VAR=var)
+    return start(workers=2, lasts=True, redis_url=steered_store, bundle=steered_bundle, LIVEREC_VAR=var)
 
 
 @pytest.fixture(scope="session")
@@ -149,7 +170,8 @@ def url(tmp_path: Path) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def pair(start: Start, item_store: str) -> tuple[Service, Service]:
     """Two workers, each with a port of its own, whose bundle reads content."""
-    return start(redis_url=item_store, content="1"), start(redis_url=item_store, content="1")
+    first, second = (start(redis_url=item_store, content="1", lasts=True) for _ in range(2))
+    return first, second
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ from chaos.chaos_service import ChaosService, chaos_service
 from chaos.rolling_restart import point, relatives, until
 
 from app.bundle_watch import BundleWatch
+from app.embedded_store import EmbeddedStore
 from app.metrics import Metrics
 from app.serving import Serving
 from app.settings import Settings
@@ -168,3 +169,36 @@ def test_what_is_replaced_serves_its_requests_to_the_end_and_then_is_gone(bundle
         await store.close()
 
     asyncio.run(swap())
+
+
+def test_it_waits_for_a_store_that_is_away_and_proves_the_bundle_once(
+    bundles: Path, versions, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def swap() -> None:
+        with EmbeddedStore(tmp_path) as first:
+            store, metrics = await Store.connect(first.url, Settings()), Metrics()
+            made, in_service = list[Path](), list[Serving]()
+
+            def make(folder: Path) -> Serving:
+                made.append(folder)
+                bundle = Bundle.open(folder)
+                return Serving(bundle, bundle.recommender(), store, first.url, metrics)
+
+            point(bundles / "current", "a")
+            watch = BundleWatch(bundles / "current", make(bundles / "a"), make, in_service.append, 0)
+            await watch.start()
+        point(bundles / "current", "b")
+        watch.hurry()
+        await until(lambda: in_service[0].bundle_state == "waiting for the store", "that it waits")
+        # Longer than it takes to ask twice.
+        await asyncio.sleep(2.5)
+        assert (len(made), len(in_service)) == (2, 1)
+        with EmbeddedStore(tmp_path):
+            await until(lambda: len(in_service) == 2, "another one in service")
+            assert (in_service[1].model_version, in_service[1].bundle_state) == (versions["b"], "current")
+            assert len(made) == 2
+            await watch.stop()
+            await store.close()
+
+    asyncio.run(swap())
+    assert sum("waits for the store" in each for each in caplog.messages) == 1

@@ -30,6 +30,12 @@ def pids(service: ChaosService) -> set[int]:
     return {each.pid for each in service.workers()}
 
 
+def gauges(service: ChaosService) -> set[int]:
+    """Return the processes whose gauges count."""
+    files = (service.log.parent / "var" / "metrics").glob("gauge_live*.db")
+    return {int(path.stem.rsplit("_", 1)[1]) for path in files}
+
+
 def has_successor(service: ChaosService, pid: int) -> bool:
     return len(pids(service) - {pid}) == 2
 
@@ -84,9 +90,7 @@ def test_a_worker_that_dies_is_replaced_and_again_after_a_longer_pause(pair: Cha
 
 
 def test_the_gauges_of_the_dead_are_forgotten(pair: ChaosService) -> None:
-    alive = pids(pair)
-    files = (pair.log.parent / "var" / "metrics").glob("gauge_live*.db")
-    assert {int(path.stem.rsplit("_", 1)[1]) for path in files} <= alive
+    wait_until(lambda: gauges(pair) <= pids(pair), "gauges of the dead are there")
 
 
 def test_workers_come_and_go_by_signal(pair: ChaosService) -> None:
@@ -95,6 +99,31 @@ def test_workers_come_and_go_by_signal(pair: ChaosService) -> None:
     pair.process.send_signal(signal.SIGTTOU)
     wait_until(lambda: len(pids(pair)) == 2, "three workers stay")
     assert httpx.get(f"{pair.url}/health/ready").status_code == 200
+
+
+def test_one_less_during_a_restart_forgets_nobody(pair: ChaosService) -> None:
+    last = max(pair.workers(), key=lambda each: each.create_time())
+    before = pids(pair)
+    # It is told to end and does not: meanwhile another one is told.
+    last.suspend()
+    pair.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: len(pids(pair)) == 3, "no worker is started")
+    pair.process.send_signal(signal.SIGTTOU)
+    (other,) = before - {last.pid}
+    wait_until(lambda: other not in pids(pair), "the other one is not replaced")
+    last.resume()
+    wait_until(lambda: len(pids(pair)) == 1 and not pids(pair) & before, "the workers are not replaced")
+    wait_until(lambda: gauges(pair) <= pids(pair), "somebody was not buried")
+
+
+def test_a_second_restart_replaces_also_whom_the_first_one_has_started(pair: ChaosService) -> None:
+    before = pids(pair)
+    pair.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: len(pids(pair)) == 2, "no worker is started")
+    both = pids(pair)
+    assert before < both
+    pair.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: len(pids(pair)) == 1 and not pids(pair) & both, "a worker outlives the second restart")
 
 
 def test_it_ends_in_the_middle_of_a_restart(bundles: Path, tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def chaos_service(bundle: Path, folder: Path, workers: int = 1, **environment: s
         wait_for(f"{service.url}/health/ready", process)
         yield service
     finally:
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGINT)
         try:
             process.wait(30)
         finally:
