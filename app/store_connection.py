@@ -38,7 +38,8 @@ RENEWED_SECONDS = 0.1
 class StoreConnection:
     """A pool of connections to a server that has proven to be durable; `run` returns after the disk has confirmed.
 
-    All that is asked of the server goes through `guarded`, or through what does that itself.
+    All that requests and the tasks beside them ask goes through `guarded`, or through what does that itself. What
+    commands ask from outside of a service (archive, backup, restore, export, check) also uses `redis` as it is.
     """
 
     def __init__(self, redis: Redis, settings: Settings, breaker: StoreBreaker) -> None:

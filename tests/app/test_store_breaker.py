@@ -50,6 +50,19 @@ async def tried(store: Store, n: int = 1) -> tuple[int, float]:
     return sum(isinstance(each, StoreError) for each in results), time.monotonic() - started
 
 
+def opened_by(store: Store) -> list[bool]:
+    """Return what gets True when the breaker opens from now on."""
+    changes: list[bool] = []
+    store.connection.breaker.on_change.append(changes.append)
+    return changes
+
+
+async def hasty(store: Store, seconds: float) -> None:
+    with suppress(TimeoutError, StoreError):
+        async with asyncio.timeout(seconds):
+            await store.read("anyone", "")
+
+
 async def back(store: Store) -> None:
     async with asyncio.timeout(15):
         while (await tried(store))[0]:
@@ -89,11 +102,6 @@ def test_waiting_for_a_connection_is_part_of_the_time(server: ValkeyServer) -> N
 
 
 def test_who_gives_up_leaves_no_connection_behind(server: ValkeyServer) -> None:
-    async def hasty(store: Store, seconds: float) -> None:
-        with suppress(TimeoutError, StoreError):
-            async with asyncio.timeout(seconds):
-                await store.read("anyone", "")
-
     async def work(store: Store) -> None:
         randomness = random.Random(1)
         for _ in range(60):
@@ -115,6 +123,82 @@ def test_a_process_that_was_busy_reads_the_answer_first(server: ValkeyServer) ->
         assert not store.connection.breaker.is_open
 
     with_store(server.url, QUICK, work)
+
+
+def test_who_waits_for_an_own_connection_says_nothing_against_the_store(server: ValkeyServer) -> None:
+    async def work(store: Store) -> None:
+        await tried(store)
+        opened = opened_by(store)
+        failed, _ = await tried(store, 3_000)
+        # There is one connection, and time for a part of them.
+        assert failed > FAILURES
+        assert not opened
+        assert (await tried(store))[0] == 0
+
+    with_store(server.url, Settings(read_timeout_seconds=0.05, max_concurrency=1), work)
+
+
+def test_a_process_that_is_busy_all_the_time_reads_answers_too(server: ValkeyServer) -> None:
+    async def busy() -> None:
+        while True:
+            time.sleep(0.07)
+            await asyncio.sleep(0)
+
+    async def work(store: Store) -> None:
+        await tried(store, 10)
+        opened = opened_by(store)
+        busily = asyncio.create_task(busy())
+        results = [await tried(store, 10) for _ in range(3)]
+        busily.cancel()
+        assert ([failed for failed, _ in results], opened) == ([0, 0, 0], [])
+
+    with_store(server.url, QUICK, work)
+
+
+def test_deadlines_that_end_while_the_process_is_busy_open_nothing(server: ValkeyServer) -> None:
+    async def work(store: Store) -> None:
+        await tried(store, 10)
+        opened = opened_by(store)
+        for _ in range(4):
+            hurried = [asyncio.create_task(hasty(store, 0.05)) for _ in range(2 * FAILURES)]
+            await asyncio.sleep(0)
+            time.sleep(0.3)
+            await asyncio.gather(*hurried)
+        assert not opened
+
+    with_store(server.url, PATIENT, work)
+
+
+def test_deadlines_too_short_for_any_answer_open_nothing(server: ValkeyServer) -> None:
+    async def work(store: Store) -> None:
+        await tried(store)
+        opened, ended = opened_by(store), []
+        for _ in range(4 * FAILURES):
+            reading = asyncio.create_task(store.read("anyone", ""))
+            # It has begun and cannot have an answer yet.
+            await asyncio.sleep(0)
+            reading.cancel()
+            ended += await asyncio.gather(reading, return_exceptions=True)
+            await asyncio.sleep(0.03)
+        assert {type(each) for each in ended} == {asyncio.CancelledError}
+        assert not opened
+
+    with_store(server.url, PATIENT, work)
+
+
+def test_deadlines_that_leave_time_open_it_one_after_the_other(server: ValkeyServer) -> None:
+    async def work(store: Store) -> None:
+        await tried(store)
+        server.hang()
+        try:
+            async with asyncio.timeout(15):
+                while not store.connection.breaker.is_open:
+                    await hasty(store, 0.05)
+        finally:
+            server.go_on()
+        await back(store)
+
+    with_store(server.url, PATIENT, work)
 
 
 def test_a_pause_for_a_handover_opens_once(server: ValkeyServer) -> None:
