@@ -142,7 +142,7 @@ def test_who_waits_for_an_own_connection_says_nothing_against_the_store(server: 
 def test_a_process_that_is_busy_all_the_time_reads_answers_too(server: ValkeyServer) -> None:
     async def busy() -> None:
         while True:
-            time.sleep(0.07)
+            time.sleep(0.15)
             await asyncio.sleep(0)
 
     async def work(store: Store) -> None:
