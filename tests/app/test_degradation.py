@@ -114,7 +114,8 @@ def test_batches_of_one_client_leave_connections_and_turns_to_others(start, stor
     service = start(redis_url=store.url)
     queries = [{"user_id": f"one of many {number}", "n": 3} for number in range(100)]
     with ThreadPoolExecutor(50) as pool:
-        sent = [pool.submit(service.http.post, "/recommend/batch", json={"queries": queries}) for _ in range(50)]
+        address = f"{service.http.base_url}/recommend/batch"
+        sent = [pool.submit(httpx.post, address, json={"queries": queries}, timeout=120) for _ in range(50)]
         while not all(each.done() for each in sent):
             service.http.post("/rate", json=rating("another", 1)).raise_for_status()
             degraded(service, uuid.uuid4().hex)
@@ -133,9 +134,8 @@ def test_the_disk_is_waited_for_where_no_answer_says_so(start, tmp_path: Path, f
         store.ask("CONFIG", "RESETSTAT")
         for number in range(3):
             service.http.post("/rate", json=rating("patient", number)).raise_for_status()
-        service.http.put("/items/item%201", json={"title": "new"}).raise_for_status()
         called = store.ask("INFO", "commandstats").get("cmdstat_waitaof", {"calls": 0})["calls"]
-        assert called == (4 if waits else 0)
+        assert called == (3 if waits else 0)
         service.stop()
 
 
