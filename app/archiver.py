@@ -17,6 +17,7 @@ from archive.event_rows import EventRow
 from engine.errors import StoreError
 
 ROWS_AT_ONCE = 50_000
+LEAST_SECONDS = 0.05
 AWAY_SECONDS = 1.0
 NEVER = -1
 
@@ -81,7 +82,7 @@ class Archiver:
         return Round(archived, gone, expired, merged, is_full)
 
     async def run(self, stop: asyncio.Event, seconds: float, say: Callable[[str], None]) -> None:
-        """Do a round every `seconds` until `stop` is set; the round that is under way then is completed."""
+        """Do a round every `seconds` (at least 0.05) until `stop` is set; a round that is under way is completed."""
         is_away = False
         while not stop.is_set():
             try:
@@ -90,14 +91,14 @@ class Archiver:
                 if not is_away:
                     say(f"waiting for the store: {error}")
                 is_away = True
-                await _sleep(stop, max(seconds, AWAY_SECONDS))
+                await _sleep(stop, AWAY_SECONDS)
                 continue
             if is_away:
                 say("the store is back")
             is_away = False
             if text := str(done):
                 say(text)
-            await _sleep(stop, 0 if done.is_full else seconds)
+            await _sleep(stop, 0 if done.is_full else max(seconds, LEAST_SECONDS))
 
     async def _claim(self) -> None:
         folder = str(self._archive.folder.resolve())

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 
 from app.answer import DEADLINE, STORE_READ_ONLY, STORE_UNREACHABLE, AnswerHead, encode_answer, timed
@@ -26,6 +27,8 @@ from engine.selection import Selection
 
 NOBODY = UserState(0, None, History())
 READ_AT_ONCE = 8
+BATCHES_AT_ONCE = 4
+"""So many batches are answered at once: the connections, and the turns of this process, are for others too."""
 VERSION_SECONDS, VERSION_STEP = 0.5, 0.01
 
 
@@ -66,6 +69,7 @@ class Recommending:
         self._model_version = version
         self._settings: Settings = store.connection.settings
         self._staging = Staging(recommender, questions)
+        self._batches = asyncio.Semaphore(BATCHES_AT_ONCE)
 
     async def recommend(self, user_id: str, options: RecommendOptions, deadline: Deadline) -> Served:
         """Answer from the cache, or from the history as it is now; without a store, from what is popular."""
@@ -82,21 +86,12 @@ class Recommending:
         return replace(served, body=timed(served.body, time.perf_counter() - started))
 
     async def batch(self, requests: Sequence[UserRequest], deadline: Deadline) -> list[Served]:
-        """Answer several users; the histories of a few are read side by side."""
+        """Answer several users, when it is this batch's turn; the histories of a few are read side by side."""
         pages = [self._questions.page(request.user_id, request) for request in requests]
         for request in requests:
             await self._prepare(request, deadline)
-        served = list[Served]()
-        for start in range(0, len(requests), READ_AT_ONCE):
-            lot = requests[start : start + READ_AT_ONCE]
-            read = await asyncio.gather(*(self._read(each.user_id, each, "", deadline) for each in lot))
-            for asked, page in zip(read, pages[start:], strict=False):
-                # Others have their turn in between.
-                await asyncio.sleep(0)
-                began = time.perf_counter()
-                answer = self._answer(asked, deadline, page)
-                served.append(replace(answer, body=timed(answer.body, time.perf_counter() - began)))
-        return served
+        async with self._turn(deadline):
+            return await self._answers(requests, pages, deadline)
 
     async def session(self, request: SessionRequest, deadline: Deadline) -> bytes:
         """Answer for a history that comes along, after that of a user if one is named; nothing is written."""
@@ -138,6 +133,30 @@ class Recommending:
     def forget(self, user_id: str) -> None:
         """Forget what was answered to a user."""
         self._staging.last.forget(user_id)
+
+    @asynccontextmanager
+    async def _turn(self, deadline: Deadline) -> AsyncIterator[None]:
+        """Wait until few other batches are under way; after the deadline nothing is read, and so it needs no turn."""
+        async with AsyncExitStack() as stack:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(deadline.seconds):
+                    await stack.enter_async_context(self._batches)
+            yield
+
+    async def _answers(
+        self, requests: Sequence[UserRequest], pages: Sequence[ListCursor | None], deadline: Deadline
+    ) -> list[Served]:
+        served = list[Served]()
+        for start in range(0, len(requests), READ_AT_ONCE):
+            lot = requests[start : start + READ_AT_ONCE]
+            read = await asyncio.gather(*(self._read(each.user_id, each, "", deadline) for each in lot))
+            for asked, page in zip(read, pages[start:], strict=False):
+                # Others have their turn in between.
+                await asyncio.sleep(0)
+                began = time.perf_counter()
+                answer = self._answer(asked, deadline, page)
+                served.append(replace(answer, body=timed(answer.body, time.perf_counter() - began)))
+        return served
 
     async def _prepare(self, options: RecommendOptions, deadline: Deadline) -> None:
         try:

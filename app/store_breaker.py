@@ -5,18 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 
 from pybreaker import STATE_OPEN, CircuitBreaker
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from app.store_failure import AWAY, StoreFailure, reported
+from app.store_silence import Patience, StoreSilence
 from engine.errors import StoreError
 
 FAILURES = 5
 """So many calls in a row must fail before the store counts as away."""
-SILENCE_SECONDS = 0.1
-"""A call that its own deadline ends has failed if the store has been asked, and has answered nothing, for so long."""
-GRACE_SECONDS = 0.005
 NEVER = 1e9
 logger = logging.getLogger("liverec")
 
@@ -34,8 +33,8 @@ class StoreBreaker:
         self._probe = probe
         # The library's own way back lets requests of users try: here it is never taken.
         self._breaker = CircuitBreaker(FAILURES, NEVER, exclude=[self._is_harmless], throw_new_error_on_trip=False)
-        self._waiting: set[asyncio.Timeout] = set()
-        self._unanswered_since: float | None = None
+        self._waiting: set[Patience] = set()
+        self._silence = StoreSilence()
         self._recovery: asyncio.Task[None] | None = None
 
     @property
@@ -52,13 +51,11 @@ class StoreBreaker:
         """
         if self.is_open:
             raise StoreError("the store is away; it is asked again all the time: try again, and check that it runs")
-        if not blocks:
-            self._unanswered_since = self._unanswered_since or _now()
         try:
-            with reported(), self._breaker.calling():
+            with reported(), self._breaker.calling(), nullcontext() if blocks else self._silence.asked():
                 async with self._limited(seconds, is_write=is_write):
                     yield
-            self._unanswered_since = None
+            self._silence.end()
         except (StoreError, asyncio.CancelledError) as error:
             self._count(error)
             raise
@@ -76,15 +73,14 @@ class StoreBreaker:
     @asynccontextmanager
     async def _limited(self, seconds: float, *, is_write: bool) -> AsyncIterator[None]:
         async with asyncio.timeout(None) as limit:
-            # While this process was busy an answer may have come: that is read before the time is up.
-            timer = asyncio.get_running_loop().call_later(seconds, _end, limit, GRACE_SECONDS)
+            patience = Patience(limit, seconds)
             if not is_write:
-                self._waiting.add(limit)
+                self._waiting.add(patience)
             try:
                 yield
             finally:
-                timer.cancel()
-                self._waiting.discard(limit)
+                patience.stop()
+                self._waiting.discard(patience)
 
     def _count(self, error: StoreError | asyncio.CancelledError) -> None:
         if isinstance(error, asyncio.CancelledError):
@@ -94,17 +90,17 @@ class StoreBreaker:
             self.on_failure(StoreFailure.of(error.__cause__).cause)
 
     def _is_harmless(self, error: BaseException) -> bool:
-        """Return whether an error says nothing against the store: it answered, or had no time to."""
-        if isinstance(error, asyncio.CancelledError):
-            return self._unanswered_since is None or _now() - self._unanswered_since < SILENCE_SECONDS
+        """Return whether an error says nothing against the store: it answered, or was not asked for long enough."""
+        if isinstance(error, asyncio.CancelledError) or _is_late(error):
+            return not self._silence.is_long
         if is_answer := not isinstance(error, AWAY):
-            self._unanswered_since = None
+            self._silence.end()
         return is_answer
 
     async def _recover(self) -> None:
         self._tell()
-        for limit in [*self._waiting]:
-            _end(limit, 0)
+        for patience in [*self._waiting]:
+            patience.end()
         while self.is_open:
             try:
                 await self._probe()
@@ -113,7 +109,8 @@ class StoreBreaker:
                 # Whatever it is: without another try the store would be away for ever.
                 logger.exception("the store could not be probed; trying again")
                 await asyncio.sleep(1)
-        self._unanswered_since = self._recovery = None
+        self._silence.end()
+        self._recovery = None
         self._tell()
 
     def _tell(self) -> None:
@@ -121,10 +118,6 @@ class StoreBreaker:
             each(self.is_open)
 
 
-def _end(limit: asyncio.Timeout, seconds: float) -> None:
-    if not limit.expired():
-        limit.reschedule(_now() + seconds)
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()
+def _is_late(error: BaseException) -> bool:
+    # The pool has a class of its own neither for what no connection was free for nor for what ends at its limit.
+    return isinstance(error, TimeoutError | RedisTimeoutError) or isinstance(error.__cause__, TimeoutError)

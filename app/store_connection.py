@@ -23,6 +23,7 @@ from app.settings import Settings, check_tenant
 from app.store_breaker import StoreBreaker
 from app.store_failure import StoreFailure
 from app.store_probe import StoreProbe
+from app.store_socket import with_store_sockets
 from engine.errors import ConfigError, StoreError
 
 Arguments = list[str | bytes | int | float]
@@ -38,7 +39,8 @@ RENEWED_SECONDS = 0.1
 class StoreConnection:
     """A pool of connections to a server that has proven to be durable; `run` returns after the disk has confirmed.
 
-    All that is asked of the server goes through `guarded`, or through what does that itself.
+    All that requests and the tasks beside them ask goes through `guarded`, or through what does that itself. What
+    commands ask from outside of a service (archive, backup, restore, export, check) also uses `redis` as it is.
     """
 
     def __init__(self, redis: Redis, settings: Settings, breaker: StoreBreaker) -> None:
@@ -241,7 +243,7 @@ def _queue(pipeline: Pipeline, script: AsyncScript, commands: Sequence[Command],
 
 def _pool(url: str, settings: Settings) -> BlockingConnectionPool:
     try:
-        return BlockingConnectionPool.from_url(
+        pool = BlockingConnectionPool.from_url(
             url,
             max_connections=settings.max_concurrency,
             timeout=settings.store_timeout_seconds,
@@ -255,3 +257,4 @@ def _pool(url: str, settings: Settings) -> BlockingConnectionPool:
         raise ConfigError(
             "REDIS_URL cannot be used; write it as redis://, rediss:// or unix://, a password percent-encoded"
         ) from None
+    return with_store_sockets(pool)

@@ -64,7 +64,10 @@ class ValkeyServer:
             time.sleep(0.005)
 
     def kill(self) -> None:
-        """Kill it as a power cut would."""
+        """Kill it (SIGKILL).
+
+        What it has written is with the system and stays; a power cut would take what is not on disk.
+        """
         if self.process is not None:
             self.process.kill()
             self.process.wait()

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from recorded import PARTITIONS, SETTINGS, archive_round, archived, rated, with_store
 from redis import Redis
+from valkey_server import ValkeyServer
 
-from app.archiver import Archiver
+from app.archiver import LEAST_SECONDS, Archiver, Round
 from app.embedded_store import EmbeddedStore
 from app.event_encoding import log_entry
 from app.event_log import EventLog
@@ -207,6 +208,51 @@ def test_the_archive_and_the_log_are_read_as_one(url: str, out: Path) -> None:
             await RecordedEvents.read(store, None)
 
     with_store(url, work)
+
+
+def test_an_hour_between_rounds_is_no_hour_of_waiting_for_the_store(tmp_path: Path, out: Path) -> None:
+    said: list[str] = []
+
+    async def work(store: Store) -> None:
+        stop = asyncio.Event()
+        server.kill()
+        with Archive(out, "", PARTITIONS) as archive:
+            archiver = Archiver(store.connection, store.pseudonyms, archive)
+            running = asyncio.create_task(archiver.run(stop, 3_600, said.append))
+            async with asyncio.timeout(30):
+                while not said:
+                    await asyncio.sleep(0.01)
+                server.spawn()
+                while "the store is back" not in said:
+                    await asyncio.sleep(0.01)
+            stop.set()
+            await running
+
+    with ValkeyServer(tmp_path / "server") as server:
+        with_store(server.url, work)
+
+
+def test_no_time_between_rounds_still_leaves_a_pause(url: str, out: Path) -> None:
+    rounds: list[None] = []
+
+    class Counting(Archiver):
+        async def round(self) -> Round:
+            rounds.append(None)
+            return Round()
+
+    async def work(store: Store) -> None:
+        stop = asyncio.Event()
+        with Archive(out, "", PARTITIONS) as archive:
+            running = asyncio.create_task(Counting(store.connection, store.pseudonyms, archive).run(stop, 0, print))
+            await asyncio.sleep(0.3)
+            stop.set()
+            began = len(rounds)
+            await running
+        assert len(rounds) == began
+
+    with_store(url, work)
+    # A pause is never shorter, and the first has none before it.
+    assert 1 <= len(rounds) <= 0.3 / LEAST_SECONDS + 2
 
 
 def test_the_archiver_waits_for_a_store_that_is_away(tmp_path: Path, out: Path) -> None:

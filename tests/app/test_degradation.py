@@ -110,6 +110,35 @@ def test_short_deadlines_on_a_quick_store_open_nothing(service) -> None:
     assert metric(service, "liverec_store_openings_total") == openings
 
 
+def test_batches_of_one_client_leave_connections_and_turns_to_others(start, store: ValkeyServer) -> None:
+    service = start(redis_url=store.url)
+    queries = [{"user_id": f"one of many {number}", "n": 3} for number in range(100)]
+    with ThreadPoolExecutor(50) as pool:
+        address = f"{service.http.base_url}/recommend/batch"
+        sent = [pool.submit(httpx.post, address, json={"queries": queries}, timeout=120) for _ in range(50)]
+        while not all(each.done() for each in sent):
+            service.http.post("/rate", json=rating("another", 1)).raise_for_status()
+            degraded(service, uuid.uuid4().hex)
+        batches = [each.result().raise_for_status().json()["answers"] for each in sent]
+    reasons = [answer["degraded"] for answers in batches for answer in answers]
+    # A machine that is busy otherwise may be late with a few.
+    assert reasons.count(None) > 0.95 * len(reasons)
+    assert metric(service, "liverec_store_openings_total") == 0
+    service.stop()
+
+
+@pytest.mark.parametrize(("fsync", "waits"), [("everysec", True), ("always", False)])
+def test_the_disk_is_waited_for_where_no_answer_says_so(start, tmp_path: Path, fsync: str, waits: bool) -> None:
+    with ValkeyServer(tmp_path, appendfsync=fsync) as store:
+        service = start(redis_url=store.url)
+        store.ask("CONFIG", "RESETSTAT")
+        for number in range(3):
+            service.http.post("/rate", json=rating("patient", number)).raise_for_status()
+        called = store.ask("INFO", "commandstats").get("cmdstat_waitaof", {"calls": 0})["calls"]
+        assert called == (3 if waits else 0)
+        service.stop()
+
+
 def test_a_write_whose_confirmation_was_lost_counts_once(start, store: ValkeyServer) -> None:
     quick = start(redis_url=store.url, LIVEREC_STORE_TIMEOUT_SECONDS="0.3")
     event = rating("once", 3)

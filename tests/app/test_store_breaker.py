@@ -22,6 +22,7 @@ from engine.errors import StoreError
 from engine.events import Event
 
 QUICK = Settings(read_timeout_seconds=0.2, store_timeout_seconds=0.5)
+BUSY = Settings(read_timeout_seconds=0.2, store_timeout_seconds=20)
 PATIENT = Settings(read_timeout_seconds=20, store_timeout_seconds=20)
 
 
@@ -48,6 +49,19 @@ async def tried(store: Store, n: int = 1) -> tuple[int, float]:
     results = await asyncio.gather(*(store.read(f"{each}", "") for each in range(n)), return_exceptions=True)
     assert all(isinstance(each, StoreError) for each in results if isinstance(each, BaseException)), results
     return sum(isinstance(each, StoreError) for each in results), time.monotonic() - started
+
+
+def opened_by(store: Store) -> list[bool]:
+    """Return what gets True when the breaker opens from now on."""
+    changes: list[bool] = []
+    store.connection.breaker.on_change.append(changes.append)
+    return changes
+
+
+async def hasty(store: Store, seconds: float) -> None:
+    with suppress(TimeoutError, StoreError):
+        async with asyncio.timeout(seconds):
+            await store.read("anyone", "")
 
 
 async def back(store: Store) -> None:
@@ -89,11 +103,6 @@ def test_waiting_for_a_connection_is_part_of_the_time(server: ValkeyServer) -> N
 
 
 def test_who_gives_up_leaves_no_connection_behind(server: ValkeyServer) -> None:
-    async def hasty(store: Store, seconds: float) -> None:
-        with suppress(TimeoutError, StoreError):
-            async with asyncio.timeout(seconds):
-                await store.read("anyone", "")
-
     async def work(store: Store) -> None:
         randomness = random.Random(1)
         for _ in range(60):
@@ -114,7 +123,107 @@ def test_a_process_that_was_busy_reads_the_answer_first(server: ValkeyServer) ->
         assert len(await reading) == 10
         assert not store.connection.breaker.is_open
 
-    with_store(server.url, QUICK, work)
+    with_store(server.url, BUSY, work)
+
+
+def test_who_waits_for_an_own_connection_says_nothing_against_the_store(server: ValkeyServer) -> None:
+    async def work(store: Store) -> None:
+        await tried(store)
+        opened = opened_by(store)
+        failed, _ = await tried(store, 3_000)
+        # There is one connection, and time for a part of them.
+        assert failed > FAILURES
+        assert not opened
+        assert (await tried(store))[0] == 0
+
+    with_store(server.url, Settings(read_timeout_seconds=0.05, max_concurrency=1), work)
+
+
+def test_a_process_that_is_busy_all_the_time_reads_answers_too(server: ValkeyServer) -> None:
+    async def busy() -> None:
+        while True:
+            time.sleep(0.15)
+            await asyncio.sleep(0)
+
+    async def work(store: Store) -> None:
+        await tried(store, 10)
+        opened = opened_by(store)
+        busily = asyncio.create_task(busy())
+        results = [await tried(store, 10) for _ in range(3)]
+        busily.cancel()
+        assert ([failed for failed, _ in results], opened) == ([0, 0, 0], [])
+
+    with_store(server.url, BUSY, work)
+
+
+def test_deadlines_that_end_while_the_process_is_busy_open_nothing(server: ValkeyServer) -> None:
+    async def work(store: Store) -> None:
+        await tried(store, 10)
+        opened = opened_by(store)
+        for _ in range(4):
+            hurried = [asyncio.create_task(hasty(store, 0.05)) for _ in range(2 * FAILURES)]
+            await asyncio.sleep(0)
+            time.sleep(0.3)
+            await asyncio.gather(*hurried)
+        assert not opened
+
+    with_store(server.url, PATIENT, work)
+
+
+def test_deadlines_too_short_for_any_answer_open_nothing(server: ValkeyServer) -> None:
+    async def work(store: Store) -> None:
+        await tried(store)
+        opened = opened_by(store)
+        for _ in range(3 * FAILURES):
+            reading = asyncio.create_task(store.read("anyone", ""))
+            server.hang()
+            try:
+                for _ in range(8):
+                    await asyncio.sleep(0)
+                reading.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await reading
+            finally:
+                server.go_on()
+            await asyncio.sleep(0.03)
+        assert not opened
+
+    with_store(server.url, PATIENT, work)
+
+
+@pytest.mark.parametrize("turns", range(1, 6))
+def test_a_deadline_counts_whatever_the_read_is_at(server: ValkeyServer, turns: int) -> None:
+    async def work(store: Store) -> None:
+        await tried(store)
+        server.hang()
+        try:
+            reading = asyncio.create_task(store.read("anyone", ""))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            reading.cancel()
+            # It would wait for 20 seconds.
+            assert await asyncio.wait([reading], timeout=10) == ({reading}, set())
+            assert reading.cancelled()
+        finally:
+            server.go_on()
+        await back(store)
+
+    with_store(server.url, PATIENT, work)
+
+
+def test_deadlines_that_leave_time_open_it_one_after_the_other(server: ValkeyServer) -> None:
+    async def work(store: Store) -> None:
+        await tried(store)
+        server.hang()
+        try:
+            async with asyncio.timeout(15):
+                while not store.connection.breaker.is_open:
+                    await hasty(store, 0.05)
+        finally:
+            server.go_on()
+        await back(store)
+
+    with_store(server.url, PATIENT, work)
 
 
 def test_a_pause_for_a_handover_opens_once(server: ValkeyServer) -> None:

@@ -45,6 +45,11 @@ class Answered:
         return self.ended - self.due
 
     @property
+    def took_ms(self) -> float:
+        """Milliseconds that the service itself says that it took."""
+        return float(json.loads(self.body)["took_ms"])
+
+    @property
     def degraded(self) -> str | None:
         reason: str | None = json.loads(self.body)["degraded"]
         return reason
