@@ -44,7 +44,7 @@ class DrainingServer(uvicorn.Server):
         super().handle_exit(sig, frame)
 
     @contextmanager
-    def capture_signals(self) -> Iterator[None]:  # type: ignore[override]
+    def capture_signals(self) -> Iterator[None]:
         """Handle signals as long as it serves."""
         with super().capture_signals():
             signal.signal(HAND_OVER, self._hand_over)
@@ -78,7 +78,7 @@ class DrainingServer(uvicorn.Server):
             await loop.connect_accepted_socket(self._protocol, connection)
 
     def _protocol(self) -> asyncio.Protocol:
-        made: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg, assignment]
+        made: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]
             config=self.config, server_state=self.server_state, app_state=self.lifespan.state
         )
         return made

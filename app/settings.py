@@ -133,7 +133,7 @@ class Settings(BaseSettings):
     body_seconds: float = Field(default=30.0, gt=0, le=600)
     """How long a body may stall, or a client not read its answer."""
     drain_seconds: float = Field(default=2.0, ge=0, le=8)
-    """How long a worker that was told to end answers on the connections that it has."""
+    """How long a worker that was told to end goes on accepting, while it says that it is not ready."""
     bundle_poll_seconds: float = Field(default=2.0, ge=0, le=3_600)
     """How often a worker looks whether there is another bundle in the folder; 0: never, but on SIGHUP."""
     exploration_share: float = Field(default=0.0, ge=0, le=1)

@@ -15,7 +15,8 @@ from redis.exceptions import ResponseError
 from app.settings import Settings
 from app.store_failure import AWAY
 
-PAUSE_SECONDS = 0.05
+FIRST_PAUSE, LONGEST_PAUSE, GROWTH = 0.05, 0.25, 1.05
+"""A store that is away for long is asked less often: each try costs a millisecond of a core."""
 PATIENCE_SECONDS = 0.5
 """So long one connection is waited for: a network that is mended sends what it has lost again only after a while."""
 
@@ -29,12 +30,14 @@ class StoreProbe:
 
     async def __call__(self) -> None:
         """Return once the store does what requests need of it, in the time that they have."""
+        pause = FIRST_PAUSE
         while True:
             try:
                 async with asyncio.timeout(PATIENCE_SECONDS):
                     await self._ask()
             except AWAY:
-                await asyncio.sleep(PAUSE_SECONDS)
+                await asyncio.sleep(pause)
+                pause = min(pause * GROWTH, LONGEST_PAUSE)
             else:
                 return
 

@@ -30,6 +30,7 @@ class Worker(Process):
 
     def __init__(self, config: ServerConfig, sockets: list[socket]) -> None:
         super().__init__(config, sockets)
+        self._config = config
         self.is_serving = False
         self.began = time.monotonic()
         self._asked_at: float | None = None
@@ -80,8 +81,8 @@ class Worker(Process):
     @property
     def server(self) -> DrainingServer:
         """What the process runs."""
-        if self._server is None:
-            self._server = DrainingServer(self.config)
+        if not isinstance(self._server, DrainingServer):
+            self._server = DrainingServer(self._config)
         return self._server
 
     def _send(self, number: signal.Signals) -> None:
