@@ -22,7 +22,7 @@ Body = dict[str, Any]
 
 @dataclass
 class Acknowledged:
-    """An event as it was sent, and the highest version that its receipts named for its user."""
+    """An event as it was sent, and the version that its receipts named for its user: all of them the same."""
 
     body: Body
     version: int
@@ -42,6 +42,7 @@ class Sent:
         with self.lock:
             known = self.acknowledged.setdefault(body["event_id"], Acknowledged(body, version, 0))
             known.receipts += 1
+            assert version == known.version, f"{body}: {version} after {known.version}"
 
     def count(self, outcome: str) -> None:
         with self.lock:
