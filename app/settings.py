@@ -187,11 +187,7 @@ class Settings(BaseSettings):
             kind = "list" if AS_JSON[field].startswith("[") else "object"
             raise ConfigError(f"{PREFIX}{field.upper()}: it must be a JSON {kind} such as {AS_JSON[field]}") from error
         except ValidationError as error:
-            first = error.errors()[0]
-            # What comes after it is a part of the value.
-            name = str(first["loc"][0]).upper()
-            variable = name if name == "REDIS_URL" else f"{PREFIX}{name}"
-            raise ConfigError(f"{variable}: {first['msg']} (got {first['input']!r:.100})") from error
+            raise _invalid(error) from None
         settings.check_together()
         return settings
 
@@ -234,3 +230,13 @@ def _check_empty(secrets: Path | None) -> None:
         value = file.read_text(encoding="utf-8").strip()
     if value == "":
         raise ConfigError(f"{name} is empty; name the file of keys, or unset it to let everybody in without one")
+
+
+def _invalid(error: ValidationError) -> ConfigError:
+    first = error.errors()[0]
+    # What comes after it is a part of the value.
+    name = str(first["loc"][0]).upper()
+    if name == "REDIS_URL":
+        # Its value may hold a password.
+        return ConfigError(f"REDIS_URL: {first['msg']}")
+    return ConfigError(f"{PREFIX}{name}: {first['msg']} (got {first['input']!r:.100})")
