@@ -271,10 +271,15 @@ class ApiKeys:
         return {entry.id.encode(): ApiKey.of(entry) for entry in good}
 
     def _narrow(self, text: str) -> None:
-        """Drop the keys that are no longer in a broken file, and take over what of the others is right; add none."""
+        """Drop the keys that are no longer in a broken file, and take over what of the others is right; add none.
+
+        In which nothing is right, nothing counts as dropped.
+        """
         try:
             found = self._file.legible(text)
         except ConfigError:
+            return
+        if not any(found.values()):
             return
         kept = dict[bytes, ApiKey]()
         for key_id, key in self._keys.items():
