@@ -146,6 +146,15 @@ def test_a_broken_file_takes_keys_away_and_gives_none(ring: KeyRing, broken: str
     assert [keys.find(each.encode()) is not None for each in (leaked, good, ending, new)] == [False, True, False, False]
 
 
+def test_a_file_in_which_nothing_is_right_takes_nothing_away(ring: KeyRing) -> None:
+    key = ring.add("read")
+    keys = keys_of(ring)
+    for text in ("", '[[keys]]\nname = "x"', f'[[keys]]\nid = "{"a" * 16}"\n'):
+        ring.path.write_text(f"other = 1\n{text}")
+        keys.refresh()
+        assert keys.find(key.encode()) is not None
+
+
 def test_a_key_whose_own_entry_is_broken_stays(ring: KeyRing) -> None:
     key = ring.add("read")
     keys = keys_of(ring)
