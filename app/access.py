@@ -20,6 +20,9 @@ from app.rate_limits import RateLimits
 KEY_HEADER, BEARER = b"x-api-key", b"bearer "
 DOCUMENTATION = ("/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc")
 STATIC = "/static-offline-docs"
+STATIC_FILES = f"{STATIC}/"
+METRICS = "/metrics"
+SAFE = ("GET", "HEAD")
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="liverec"'}
 Headers = Iterable[tuple[bytes, bytes]]
 
@@ -37,9 +40,17 @@ class ScopeTable:
             for method in route.methods or ():
                 self._routes.setdefault((method, _first_segment(route.path)), []).append((route.path_regex, needed))
 
-    def is_open(self, path: str) -> bool:
-        """Return whether a path needs no key."""
-        return path in self._open_paths or path.startswith(f"{STATIC}/")
+    def is_open(self, method: str, path: str) -> bool:
+        """Return whether a request needs no key."""
+        return method in SAFE and (path in self._open_paths or path.startswith(STATIC_FILES))
+
+    def is_free(self, method: str, path: str) -> bool:
+        """Return whether a request needs no permit: it must get through, or costs next to nothing."""
+        return self.is_open(method, path) or (path == METRICS and method in SAFE)
+
+    def takes(self, method: str, path: str) -> bool:
+        """Return whether a route that needs a key takes a request; no other reads a body."""
+        return any(pattern.match(path) for pattern, _ in self._routes.get((method, _first_segment(path)), ()))
 
     def needed(self, method: str, path: str) -> api_keys.Scope | None:
         """Return the scope that a request needs, None if nothing is there."""
@@ -62,7 +73,7 @@ class Access:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http" or self._table.is_open(scope["path"]):
+        if scope["type"] != "http" or self._table.is_open(scope["method"], scope["path"]):
             await self._app(scope, receive, send)
             return
         refusal = await self._refusal(scope)

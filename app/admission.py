@@ -4,33 +4,39 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
+from fastapi import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.access import ScopeTable
+from app.permits import Permits
 from app.problems import RETRY_SECONDS, problem
-
-FREE = ("/health/", "/metrics")
 
 
 class Admission:
-    """Lets a bounded number of requests be under way at once; health and metrics always get through."""
+    """Lets a bounded number of requests be under way at once; health, metrics and documentation always get through."""
 
-    def __init__(self, app: ASGIApp, most: int) -> None:
+    def __init__(self, app: ASGIApp, permits: Permits, table: ScopeTable) -> None:
         self._app = app
-        self._most = most
-        self._under_way = 0
+        self._permits = permits
+        self._table = table
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http" or scope["path"].startswith(FREE):
+        if scope["type"] != "http" or self._table.is_free(scope["method"], scope["path"]):
             await self._app(scope, receive, send)
             return
-        if self._under_way >= self._most:
-            detail = f"{self._most} requests are under way in this worker (LIVEREC_MAX_CONCURRENCY); try again"
-            response = problem(HTTPStatus.TOO_MANY_REQUESTS, detail, {"Retry-After": RETRY_SECONDS})
-            await response(scope, receive, send)
+        permits = self._permits
+        if not permits.has_room:
+            await crowded(permits)(scope, receive, send)
             return
-        self._under_way += 1
+        permits.take()
         try:
             await self._app(scope, receive, send)
         finally:
-            self._under_way -= 1
+            permits.give()
+
+
+def crowded(permits: Permits) -> Response:
+    """Return the answer to a request for which there is no permit."""
+    detail = f"{permits.most} requests are under way in this worker (LIVEREC_MAX_CONCURRENCY); try again"
+    return problem(HTTPStatus.TOO_MANY_REQUESTS, detail, {"Retry-After": RETRY_SECONDS})

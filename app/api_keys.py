@@ -6,16 +6,18 @@ import asyncio
 import hashlib
 import hmac
 import logging
+import os
 import re
 import time
 import tomllib
 from collections import Counter
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from math import inf
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from limits import RateLimitItem, RateLimitItemPerHour, RateLimitItemPerMinute, RateLimitItemPerSecond
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
@@ -37,6 +39,7 @@ UNITS: dict[str, type[RateLimitItem]] = {
 }
 API_KEY = "liverec.key"
 """Where a request has its ApiKey, once it is known whose it is."""
+Stamp = tuple[int, int, int, int]
 NO_DIGEST = hashlib.sha256(b"").digest()
 logger = logging.getLogger("liverec")
 
@@ -116,13 +119,13 @@ class KeyFile:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def stamp(self) -> tuple[int, int, int]:
+    def stamp(self) -> Stamp:
         """Return what differs once the file was changed or replaced; raises ConfigError if there is none."""
         try:
             status = self.path.stat()
         except OSError as error:
-            raise self._unusable(f"cannot be read ({error.strerror})") from None
-        return status.st_mtime_ns, status.st_size, status.st_ino
+            raise self._unreadable(error) from None
+        return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
 
     def text(self) -> str:
         """Return the file's text; raises ConfigError."""
@@ -133,16 +136,17 @@ class KeyFile:
                 raise self._unusable(f"has more than {MOST_FILE_BYTES} bytes")
             return content.decode()
         except OSError as error:
-            raise self._unusable(f"cannot be read ({error.strerror})") from None
+            raise self._unreadable(error) from None
         except UnicodeDecodeError:
             raise self._unusable("is no UTF-8") from None
 
     def entries(self) -> list[KeyEntry]:
         """Return the keys; raises ConfigError naming what is wrong, without its value."""
-        try:
-            document = tomllib.loads(self.text())
-        except (tomllib.TOMLDecodeError, RecursionError):
-            raise self._unusable("is no TOML") from None
+        return self.entries_of(self.text())
+
+    def entries_of(self, text: str) -> list[KeyEntry]:
+        """Return the keys in a text of the file; raises ConfigError as `entries` does."""
+        document = self._parsed(text)
         found = document.pop("keys", [])
         if document or not isinstance(found, list) or len(found) > MOST_KEYS:
             raise self._unusable(f"must have tables [[keys]], {MOST_KEYS} at most, and nothing else")
@@ -160,6 +164,28 @@ class KeyFile:
             )
         return {entry.id.encode(): ApiKey.of(entry) for entry in entries}
 
+    def legible(self, text: str) -> dict[str, KeyEntry | None]:
+        """Return the keys by their ids, None for each that is wrong, of a file that may be broken elsewhere.
+
+        Raises ConfigError if it cannot be parsed.
+        """
+        found = self._parsed(text).get("keys", [])
+        if not isinstance(found, list):
+            raise self._unusable("must have tables [[keys]]")
+        ids = Counter(each["id"] for each in found if isinstance(each, dict) and isinstance(each.get("id"), str))
+        right: dict[str, KeyEntry | None] = dict.fromkeys(ids)
+        for each in found:
+            with suppress(ValidationError):
+                entry = KeyEntry.model_validate(each)
+                right[entry.id] = entry if ids[entry.id] == 1 else None
+        return right
+
+    def _parsed(self, text: str) -> dict[str, Any]:
+        try:
+            return tomllib.loads(text)
+        except (tomllib.TOMLDecodeError, RecursionError):
+            raise self._unusable("is no TOML") from None
+
     def _entry(self, place: int, given: object) -> KeyEntry:
         try:
             return KeyEntry.model_validate(given)
@@ -169,20 +195,27 @@ class KeyFile:
             field = next((str(part) for part in first["loc"] if part in KeyEntry.model_fields), "a field")
             raise self._unusable(f"is wrong in its key number {place}: {field}: {first['msg']}") from None
 
+    def _unreadable(self, error: OSError) -> ConfigError:
+        remedy = "make one with `liverec keys add`, or unset LIVEREC_KEYS"
+        if isinstance(error, PermissionError):
+            remedy = f"make it readable for the user {os.geteuid()}, who runs liverec, with chown or chmod"
+        return self._unusable(f"cannot be read ({error.strerror}); {remedy}")
+
     def _unusable(self, why: str) -> ConfigError:
         return ConfigError(f"LIVEREC_KEYS: {self.path} {why}")
 
 
 class ApiKeys:
-    """The keys that are good now. `follow` takes over what becomes of the file; a broken one changes nothing."""
+    """The keys that are good now. `follow` takes over what becomes of the file; a broken one only takes keys away."""
 
     def __init__(self, path: Path, tenants: Collection[str], metrics: Metrics) -> None:
         """Raises ConfigError if the file cannot be used."""
         self._file = KeyFile(path)
         self._tenants = tenants
         self._metrics = metrics
-        self._stamp: tuple[int, int, int] | None = self._file.stamp()
-        self._keys: Mapping[bytes, ApiKey] = self._file.keys(tenants)
+        self._stamp: Stamp | None = self._file.stamp()
+        self._unreadable = ""
+        self._keys: Mapping[bytes, ApiKey] = self._known(self._file.entries())
 
     def find(self, text: bytes) -> ApiKey | None:
         """Return the key of that text, None if it is none or its time is over."""
@@ -204,15 +237,64 @@ class ApiKeys:
                 log_failure("the file of keys could not be looked at; trying again", error)
 
     def refresh(self) -> None:
-        """Take the file over if it has changed."""
-        before, self._stamp = self._stamp, None
+        """Take the file over if it has changed; one that cannot be read is tried again each time."""
         try:
-            self._stamp = self._file.stamp()
-            if self._stamp != before:
-                self._keys = self._file.keys(self._tenants)
-                logger.info("the keys have changed: %d now", len(self._keys))
+            stamp = self._file.stamp()
+            if stamp == self._stamp:
+                return
+            text = self._file.text()
         except ConfigError as error:
-            if self._stamp != before:
-                self._metrics.key_file_failures.inc()
-                # Its text has nothing of what the file holds.
-                logger.error("the keys stay as they were: %s", error)  # noqa: TRY400
+            self._stamp = None
+            if str(error) != self._unreadable:
+                self._unreadable = str(error)
+                self._report(error)
+            return
+        self._stamp, self._unreadable = stamp, ""
+        self._take_over(text)
+
+    def _take_over(self, text: str) -> None:
+        try:
+            self._keys = self._known(self._file.entries_of(text))
+        except ConfigError as error:
+            self._report(error)
+            self._narrow(text)
+        else:
+            logger.info("the keys have changed: %d now", len(self._keys))
+
+    def _known(self, entries: Collection[KeyEntry]) -> dict[bytes, ApiKey]:
+        """Return the keys but those of tenants that the service does not have: they must not hold up the others."""
+        good = [entry for entry in entries if self._is_known(entry)]
+        stray = [entry.name for entry in entries if not self._is_known(entry)]
+        self._metrics.stray_keys.set(len(stray))
+        if stray:
+            logger.warning("%d keys are of tenants that LIVEREC_TENANTS does not name, as %s is", len(stray), stray[0])
+        return {entry.id.encode(): ApiKey.of(entry) for entry in good}
+
+    def _narrow(self, text: str) -> None:
+        """Drop the keys that are no longer in a broken file, and take over what of the others is right; add none.
+
+        In which nothing is right, nothing counts as dropped.
+        """
+        try:
+            found = self._file.legible(text)
+        except ConfigError:
+            return
+        if not any(found.values()):
+            return
+        kept = dict[bytes, ApiKey]()
+        for key_id, key in self._keys.items():
+            entry = found.get(key_id.decode())
+            if entry is None and key_id.decode() in found:
+                kept[key_id] = key
+            elif entry is not None and self._is_known(entry):
+                kept[key_id] = ApiKey.of(entry)
+        logger.warning("%d keys are left of %d", len(kept), len(self._keys))
+        self._keys = kept
+
+    def _is_known(self, entry: KeyEntry) -> bool:
+        return not entry.tenant or entry.tenant in self._tenants
+
+    def _report(self, error: ConfigError) -> None:
+        self._metrics.key_file_failures.inc()
+        # Its text has nothing of what the file holds.
+        logger.error("the keys stay as they were, but for those that are gone: %s", error)

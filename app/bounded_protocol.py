@@ -23,6 +23,7 @@ from app.connection_limits import (
 from app.draining import Draining
 from app.middleware import DRAINING, REQUEST_ID, request_id
 from app.problems import RETRY_SECONDS, problem
+from app.security_headers import CONSTANT
 
 TICK_SECONDS = 1.0
 LINGER_SECONDS = 1.0
@@ -284,7 +285,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
 def _answer(error: RefusedError, headers: Iterable[tuple[bytes, bytes]]) -> Response:
     given = dict(headers).get(REQUEST_ID.encode(), b"").decode("latin-1")
-    more = {"Connection": "close", REQUEST_ID: request_id(given)}
+    more = {**CONSTANT, "Connection": "close", REQUEST_ID: request_id(given)}
     if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
         more["Retry-After"] = RETRY_SECONDS
     return problem(error.status, error.detail, more)

@@ -36,6 +36,12 @@ class Metrics:
             "Changes of the file of keys that could not be taken over",
             registry=self._registry,
         )
+        self.stray_keys = Gauge(
+            "liverec_stray_keys",
+            "Keys of tenants that the service does not have; they let nobody in",
+            registry=self._registry,
+            multiprocess_mode="livemax",
+        )
         self.limited_alone = Counter(
             "liverec_limited_alone",
             "Requests that a worker counted for itself, since the store that counts for all was away",

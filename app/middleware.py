@@ -1,11 +1,10 @@
-"""Middleware: a request id on everything, and a bound on bodies. Plain ASGI, so that the hot path stays short."""
+"""Middleware: a request id on everything. Plain ASGI, so that the hot path stays short."""
 
 from __future__ import annotations
 
 import re
 import time
 import uuid
-from dataclasses import dataclass
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -60,65 +59,3 @@ class RequestId:
                 return
             answer = problem(500, f"an unforeseen error; the log has it under X-Request-ID {own}")
             await answer(scope, receive, send_with_id)
-
-
-def is_of_items(path: str) -> bool:
-    """Return whether it is a path of the items, whose bodies may be large."""
-    return path == "/items" or path.startswith("/items/")
-
-
-@dataclass(frozen=True, slots=True)
-class BodySizes:
-    """How many bytes the bodies may have."""
-
-    others: int
-    items: int
-    image: int
-    audio: int
-
-    def most(self, method: str, path: str) -> int:
-        """Return the limit of one request."""
-        if not is_of_items(path):
-            return self.others
-        if method != "PUT":
-            return self.items
-        return self.audio if path.endswith("/audio") else self.image
-
-
-class BodyLimit:
-    """Answers 413 to a body over the limit, whether or not the client declared its size."""
-
-    def __init__(self, app: ASGIApp, sizes: BodySizes) -> None:
-        self._app = app
-        self._sizes = sizes
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD"):
-            await self._app(scope, receive, send)
-            return
-        body, more, most = bytearray(), True, self._sizes.most(scope["method"], scope["path"])
-        while more and len(body) <= most:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return
-            body += message.get("body", b"")
-            more = message.get("more_body", False)
-        if len(body) > most:
-            response = problem(413, f"the body is larger than {most} bytes; send less at once")
-            await response(scope, receive, send)
-            return
-        await self._app(scope, _replay(bytes(body), receive), send)
-
-
-def _replay(body: bytes, receive: Receive) -> Receive:
-    given = False
-
-    async def once() -> Message:
-        nonlocal given
-        if given:
-            return await receive()
-        given = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return once

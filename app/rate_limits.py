@@ -9,7 +9,7 @@ from limits import RateLimitItem
 from limits.aio.storage import MemoryStorage, RedisStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 
-from app.api_keys import ApiKey
+from app.api_keys import MOST_KEYS, ApiKey
 from app.metrics import Metrics
 from app.store_connection import StoreConnection
 from engine.errors import StoreError
@@ -19,6 +19,7 @@ MOST_SECONDS = 0.1
 """How long the store may take to count: a request must not hang on it."""
 AWAY_SECONDS = 1.0
 """How long a worker counts alone before it asks a store again that did not answer."""
+MOST_REFUSED = 2 * MOST_KEYS
 logger = logging.getLogger("liverec")
 
 
@@ -31,7 +32,7 @@ class RateLimits:
         self._connection: StoreConnection | None = None
         self._metrics = metrics
         self._asks_from = 0.0
-        self._free_from: dict[tuple[str, str], float] = {}
+        self._free_from: dict[tuple[str, str, RateLimitItem], float] = {}
 
     def share(self, connection: StoreConnection) -> None:
         """Count in that store from now on, over its connections."""
@@ -44,16 +45,23 @@ class RateLimits:
         """Count a request; return None if the key may make it, else the seconds after which it may make another."""
         if key.limit is None:
             return None
-        bucket = key.tenant, key.name
+        # With the limit: who is granted more may have more at once.
+        bucket = key.tenant, key.name, key.limit
         # Who was refused is refused without asking again, until there may be room.
         if (left := self._free_from.get(bucket, 0.0) - time.monotonic()) > 0:
             return left
-        seconds = await self._wait(key.limit, *bucket)
+        seconds = await self._wait(key.limit, key.tenant, key.name)
         if seconds is None:
             self._free_from.pop(bucket, None)
         else:
-            self._free_from[bucket] = time.monotonic() + seconds
+            self._refuse_until(bucket, time.monotonic() + seconds)
         return seconds
+
+    def _refuse_until(self, bucket: tuple[str, str, RateLimitItem], moment: float) -> None:
+        if len(self._free_from) >= MOST_REFUSED:
+            # Mostly of keys that are gone; who is refused still is found out again.
+            self._free_from.clear()
+        self._free_from[bucket] = moment
 
     async def _wait(self, limit: RateLimitItem, *bucket: str) -> float | None:
         now = time.monotonic()

@@ -25,6 +25,8 @@ OWN = (
     b" frame-ancestors 'none'",
 )
 NO_STORE = (CACHE, b"no-store")
+CONSTANT = {name.decode(): value.decode() for name, value in (*COMMON, NOTHING, NO_STORE)}
+"""What even an answer has that no app gave."""
 
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -38,7 +40,10 @@ def cors(origins: Sequence[str]) -> dict[str, Any]:
 
 
 class SecurityHeaders:
-    """Adds them to every answer. `hsts_seconds`: for how long browsers shall insist on HTTPS; 0 says nothing."""
+    """Adds them to every answer, so that it must be outermost.
+
+    `hsts_seconds`: for how long browsers shall insist on HTTPS; 0 says nothing.
+    """
 
     def __init__(self, app: ASGIApp, hsts_seconds: int = 0) -> None:
         self._app = app

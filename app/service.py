@@ -11,15 +11,16 @@ from starlette.middleware.cors import CORSMiddleware
 
 from app.access import Access
 from app.admission import Admission
-from app.body_budget import BodyBudget
+from app.body_reading import BodyReading
 from app.doors import Doors
 from app.draining_server import HAND_OVER
 from app.feedback_routes import feedback_router
 from app.item_routes import item_router, item_write_router
 from app.lifespan import Lifespan
 from app.list_routes import list_router
-from app.middleware import BodyLimit, BodySizes, RequestId
+from app.middleware import RequestId
 from app.parent import end_with_parent
+from app.permits import Permits
 from app.problems import install_problems
 from app.proven import Proven
 from app.recommend_routes import recommend_router
@@ -64,19 +65,14 @@ def create_app(settings: Settings | None = None, proven: Proven | None = None) -
     describe_keys(app)
     install_problems(app)
     app.state.needs_keys = doors.keys is not None
-    app.add_middleware(BodyLimit, sizes=_body_sizes(chosen))
-    app.add_middleware(BodyBudget, most=chosen.max_bodies_bytes)
+    permits = Permits(chosen.max_concurrency)
+    app.add_middleware(BodyReading, settings=chosen, permits=permits, table=doors.table)
     if doors.keys is not None:
         app.add_middleware(Access, keys=doors.keys, table=doors.table, limits=doors.limits, metrics=doors.metrics)
-    app.add_middleware(Admission, most=chosen.max_concurrency)
+    app.add_middleware(Admission, permits=permits, table=doors.table)
     if chosen.cors_origins:
         app.add_middleware(CORSMiddleware, **cors(chosen.cors_origins))
-    app.add_middleware(SecurityHeaders, hsts_seconds=chosen.hsts_seconds)
     app.add_middleware(RequestId)
+    # Outermost, so that nothing is answered without them.
+    app.add_middleware(SecurityHeaders, hsts_seconds=chosen.hsts_seconds)
     return app
-
-
-def _body_sizes(settings: Settings) -> BodySizes:
-    return BodySizes(
-        settings.max_body_bytes, settings.max_item_body_bytes, settings.max_image_bytes, settings.max_audio_bytes
-    )

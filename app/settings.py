@@ -56,6 +56,16 @@ def check_origin(origin: str) -> str:
     return origin
 
 
+def check_store_url(url: SecretStr) -> SecretStr:
+    """Return a URL of a store; raises ValueError for one whose password is cut in two by what it has in it."""
+    scheme, _, rest = url.get_secret_value().partition("://")
+    authority = re.split("[/?#]", rest, maxsplit=1)[0]
+    if authority.count("@") > 1 or (scheme in ("redis", "rediss") and "@" in rest[len(authority) :]):
+        raise ValueError("percent-encode the password: @ is %40, / is %2F, ? is %3F, # is %23, : is %3A")
+    return url
+
+
+StoreUrl = Annotated[SecretStr, AfterValidator(check_store_url)]
 Kind = Annotated[str, AfterValidator(check_kind)]
 Tenant = Annotated[str, AfterValidator(check_tenant)]
 Origin = Annotated[str, AfterValidator(check_origin)]
@@ -70,7 +80,7 @@ class Settings(BaseSettings):
     """The bundle folder to serve."""
     bundle_public_keys: tuple[PublicKey, ...] = Field(default=(), max_length=16)
     """One of these must have signed the bundle, a JSON list of what `liverec bundle keygen` prints."""
-    redis_url: SecretStr | None = Field(default=None, validation_alias="REDIS_URL")
+    redis_url: StoreUrl | None = Field(default=None, validation_alias="REDIS_URL")
     """Redis or Valkey (redis://, rediss:// or unix://); unset: a private server is started with its files in `var`."""
     secrets: Path | None = None
     """A folder of files named like variables (REDIS_URL, LIVEREC_…): each is the value of one that is not set."""
@@ -109,7 +119,7 @@ class Settings(BaseSettings):
     max_item_body_bytes: int = Field(default=16_777_216, ge=1_024)
     """Largest body of POST and PATCH /items."""
     max_bodies_bytes: int = Field(default=134_217_728, ge=1_024)
-    """Bytes of the bodies of items that a worker holds at once; others get 429 at once."""
+    """Bytes of the bodies of items that a worker holds at once, and of all others; what is beyond gets 429 at once."""
     max_image_bytes: int = Field(default=4_194_304, ge=1_024)
     """Largest image file of an item."""
     max_audio_bytes: int = Field(default=4_194_304, ge=1_024)
@@ -168,6 +178,7 @@ class Settings(BaseSettings):
         given = [*os.environ, *(path.name for path in secrets.iterdir())] if secrets else list(os.environ)
         if unknown := sorted(name for name in given if name.startswith(PREFIX) and name not in known):
             raise ConfigError(f"unknown setting {unknown[0]}; known: {', '.join(sorted(known))}")
+        _check_empty(secrets)
         try:
             settings = cls(**{"_secrets_dir": secrets, **(overrides or {})})  # type: ignore[arg-type]
         except SettingsError as error:
@@ -176,10 +187,7 @@ class Settings(BaseSettings):
             kind = "list" if AS_JSON[field].startswith("[") else "object"
             raise ConfigError(f"{PREFIX}{field.upper()}: it must be a JSON {kind} such as {AS_JSON[field]}") from error
         except ValidationError as error:
-            first = error.errors()[0]
-            name = "_".join(str(part) for part in first["loc"]).upper()
-            variable = name if name == "REDIS_URL" else f"{PREFIX}{name}"
-            raise ConfigError(f"{variable}: {first['msg']} (got {first['input']!r:.100})") from error
+            raise _invalid(error) from None
         settings.check_together()
         return settings
 
@@ -212,3 +220,23 @@ def _secrets() -> Path | None:
     if folder is not None and not folder.is_dir():
         raise ConfigError(f"{name}: {folder} is no folder; mount one with a file for each secret, or unset it")
     return folder
+
+
+def _check_empty(secrets: Path | None) -> None:
+    # Other settings without a value have their default; this one's would open everything.
+    name = f"{PREFIX}KEYS"
+    value, file = os.environ.get(name), secrets and secrets / name
+    if value is None and file is not None and file.is_file():
+        value = file.read_text(encoding="utf-8").strip()
+    if value == "":
+        raise ConfigError(f"{name} is empty; name the file of keys, or unset it to let everybody in without one")
+
+
+def _invalid(error: ValidationError) -> ConfigError:
+    first = error.errors()[0]
+    # What comes after it is a part of the value.
+    name = str(first["loc"][0]).upper()
+    if name == "REDIS_URL":
+        # Its value may hold a password.
+        return ConfigError(f"REDIS_URL: {first['msg']}")
+    return ConfigError(f"{PREFIX}{name}: {first['msg']} (got {first['input']!r:.100})")

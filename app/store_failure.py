@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from engine.errors import StoreError
 
+PLACE = re.compile(r"connecting to \S*[^\s.,;]")
+"""Where the client library wanted to connect: of a password that is not encoded, a part would be in it."""
 AWAY = (RedisConnectionError, RedisTimeoutError, OSError)
 """What a store raises that does not answer, or cannot yet."""
 
@@ -68,5 +71,5 @@ def reported() -> Iterator[None]:
     try:
         yield
     except (RedisError, OSError) as error:
-        remedy = StoreFailure.of(error).remedy
-        raise StoreError(f"the store cannot be used ({type(error).__name__}: {error}); {remedy}") from error
+        remedy, said = StoreFailure.of(error).remedy, PLACE.sub("connecting", str(error))
+        raise StoreError(f"the store cannot be used ({type(error).__name__}: {said}); {remedy}") from error

@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
-from app.access import forbidden, may
+from app.access import SAFE, forbidden, may
 from app.api_keys import API_KEY, Scope
 from app.problems import PROBLEM
 from app.serving import serving_of
@@ -38,7 +38,7 @@ class TimedRoute(APIRoute):
         """Raises TypeError for a class that says no scope."""
         if not hasattr(self, "needed"):
             raise TypeError(f"{type(self).__name__} says no scope; use ReadRoute, WriteRoute, AdminRoute, MetricsRoute")
-        options["responses"] = {**self._refusals(), **(options.get("responses") or {})}
+        options["responses"] = {**self._refusals(options.get("methods") or ()), **(options.get("responses") or {})}
         security: list[dict[str, list[str]]] = [{name: []} for name in SCHEMES]
         options["openapi_extra"] = {"security": security, **(options.get("openapi_extra") or {})}
         super().__init__(*args, **options)
@@ -59,12 +59,17 @@ class TimedRoute(APIRoute):
 
         return timed
 
-    def _refusals(self) -> dict[int | str, dict[str, Any]]:
-        return {
+    def _refusals(self, methods: Iterable[str]) -> dict[int | str, dict[str, Any]]:
+        changes = not set(methods) <= set(SAFE)
+        page = ", or a page of a foreign origin sent the request" if changes else ""
+        refusals: dict[int | str, dict[str, Any]] = {
             401: {"description": "Keys are needed here, and the request has none that is good", **PROBLEM},
-            403: {"description": f"The key lacks the scope {self.needed}", **PROBLEM},
+            403: {"description": f"The key lacks the scope {self.needed}{page}", **PROBLEM},
             429: {"description": BUSY, **PROBLEM},
         }
+        return refusals | (
+            {415: {"description": "There is a body, and it is not said to be JSON", **PROBLEM}} if changes else {}
+        )
 
     def _query_names(self) -> frozenset[str] | None:
         """Return the parameters that a query may have, None where a model refuses the others itself."""

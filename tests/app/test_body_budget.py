@@ -12,8 +12,13 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
-from app.body_budget import BodyBudget
+from app.access import ScopeTable
+from app.body_reading import BodyReading
 from app.embedded_store import EmbeddedStore
+from app.permits import Permits
+from app.service import ROUTERS
+from app.settings import Settings
+from app.timed_route import declared_routes
 
 ITEM = b'{"item_id": "a", "description": "' + b"x" * 1_500 + b'"}'
 BEGIN = b"POST /items HTTP/1.1\r\nHost: here\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
@@ -51,7 +56,9 @@ def test_a_request_without_a_body_is_never_refused() -> None:
                 await go.wait()
             await PlainTextResponse("read")(scope, receive, send)
 
-        transport = httpx.ASGITransport(BodyBudget(reading, most=1_000))
+        table = ScopeTable(declared_routes(ROUTERS))
+        app = BodyReading(reading, Settings(max_bodies_bytes=1_100), Permits(9), table)
+        transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://here") as http:
             large = asyncio.create_task(http.post("/items", content=ITEM))
             await come.wait()

@@ -17,7 +17,7 @@ from problem_document import check
 from app.api_keys import ApiKey, Scope
 from app.embedded_store import EmbeddedStore
 from app.metrics import Metrics
-from app.rate_limits import RateLimits
+from app.rate_limits import MOST_REFUSED, RateLimits
 from app.settings import Settings
 from app.store_connection import StoreConnection
 
@@ -121,5 +121,25 @@ def test_who_was_refused_is_not_counted_again(url: str) -> None:
         after = (await connection.redis.info("commandstats"))["cmdstat_evalsha"]["calls"]
         assert after == before
         await connection.close()
+
+    asyncio.run(run())
+
+
+def test_another_rate_counts_at_once() -> None:
+    async def run() -> None:
+        limits = RateLimits(Metrics())
+        assert await passed(limits, key_of("shop", limit=RateLimitItemPerHour(2)), 9) == 2
+        assert await passed(limits, key_of("shop", limit=RateLimitItemPerHour(100)), 9) == 9
+        assert await passed(limits, key_of("shop", limit=RateLimitItemPerHour(2)), 9) == 0
+
+    asyncio.run(run())
+
+
+def test_what_is_remembered_of_the_refused_is_bounded() -> None:
+    async def run() -> None:
+        limits = RateLimits(Metrics())
+        for number in range(MOST_REFUSED + 50):
+            assert await passed(limits, key_of(f"shop-{number}", limit=RateLimitItemPerHour(1)), 2) == 1
+        assert len(limits._free_from) <= MOST_REFUSED
 
     asyncio.run(run())

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from app.settings import Settings
-from engine.errors import ConfigError
+from app.store_connection import StoreConnection
+from engine.errors import ConfigError, StoreError
 
 URL = "redis://service:abc@redis:6379/0"
 
@@ -58,3 +60,39 @@ def test_a_missing_folder_is_named(secrets: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("LIVEREC_SECRETS", str(secrets / "nowhere"))
     with pytest.raises(ConfigError, match=r"LIVEREC_SECRETS: .*nowhere is no folder"):
         Settings.read()
+
+
+@pytest.mark.parametrize("in_file", [False, True])
+def test_no_file_of_keys_is_no_setting(secrets: Path, monkeypatch: pytest.MonkeyPatch, in_file: bool) -> None:
+    """It would open everything, without a word."""
+    if in_file:
+        (secrets / "LIVEREC_KEYS").write_text("\n", encoding="utf-8")
+    else:
+        monkeypatch.setenv("LIVEREC_KEYS", "")
+    with pytest.raises(ConfigError, match=r"LIVEREC_KEYS is empty; .* unset it"):
+        Settings.read()
+
+
+@pytest.mark.parametrize("password", ["se@cret", "se/cret", "se?cr@et", "se#cret", "1/2@3"])
+def test_a_password_that_is_not_encoded_is_not_repeated(
+    secrets: Path, monkeypatch: pytest.MonkeyPatch, password: str
+) -> None:
+    monkeypatch.setenv("REDIS_URL", f"redis://:{password}@host:6379/0")
+    with pytest.raises(ConfigError, match=r"REDIS_URL: .*percent-encode") as caught:
+        Settings.read()
+    assert not any(part in str(caught.value) for part in ("cret", "host", "1/2"))
+
+
+@pytest.mark.parametrize("good", [URL, "redis://:a%40b%2F@host", "unix://u:p@/run/a@b.sock?db=1", "rediss://h:1/0"])
+def test_urls_that_are_encoded_pass(secrets: Path, monkeypatch: pytest.MonkeyPatch, good: str) -> None:
+    monkeypatch.setenv("REDIS_URL", good)
+    assert url(Settings.read()) == good
+
+
+def test_where_the_store_was_sought_is_not_repeated() -> None:
+    async def connect() -> None:
+        await StoreConnection.connect("redis://:x@cret.invalid:6379", Settings())
+
+    with pytest.raises(StoreError, match="check that it runs and REDIS_URL") as caught:
+        asyncio.run(connect())
+    assert "cret" not in str(caught.value)

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import httpx
 import pytest
 from problem_document import check
+from raw_connection import RawConnection
+
+from app.service import create_app
+from app.settings import Settings
 
 ALWAYS = {
     "x-content-type-options": "nosniff",
@@ -91,3 +98,22 @@ def test_no_other_page_may_call_unless_it_is_named(service, start, store_url: st
 )
 def test_an_unknown_parameter_is_refused(service, method: str, path: str) -> None:
     check(service.http.request(method, path, params={"limit": "5"}), 422, "limit", "Extra inputs", "'5'")
+
+
+def test_what_nobody_foresaw_has_them_too() -> None:
+    """The app is never started, so that its state lacks what the routes need."""
+    app = create_app(Settings())
+
+    async def answer() -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as http:
+            return await http.get("/popular")
+
+    check(response := asyncio.run(answer()), 500, "X-Request-ID")
+    assert {name: response.headers.get(name) for name in ALWAYS} == ALWAYS
+
+
+def test_what_the_server_refuses_has_them_too(service) -> None:
+    with RawConnection(service.port) as raw:
+        answer = raw.send(b"this is no HTTP\r\n\r\n").answer()
+    answer.check_problem(400)
+    assert {name: answer.headers.get(name) for name in ALWAYS} == ALWAYS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from engine.errors import ConfigError
 from liverec.key_commands import keys_cli
 
 RUNNER = CliRunner()
+GOOD = f'{{name = "other", id = "{"a" * 16}", sha256 = "{"0" * 64}", scopes = ["read"]}}'
 
 
 @pytest.fixture
@@ -25,6 +27,13 @@ def called(file: Path, *arguments: str) -> str:
     result = RUNNER.invoke(keys_cli, [*arguments, "--file", str(file)], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result.stdout
+
+
+def told(file: Path, *arguments: str) -> str:
+    """Return what it says to people."""
+    result = RUNNER.invoke(keys_cli, [*arguments, "--file", str(file)], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return " ".join(result.stderr.split())
 
 
 def is_good(file: Path, key: str) -> bool:
@@ -98,3 +107,55 @@ def test_a_broken_file_is_left_as_it_is(file: Path) -> None:
     with pytest.raises(ConfigError, match="is no TOML"):
         called(file, "add", "shop", "--scope", "read")
     assert file.read_text() == "[[keys"
+
+
+def test_the_last_key_can_be_revoked_and_another_be_made(file: Path) -> None:
+    called(file, "revoke", called(file, "add", "a", "--scope", "read").split("_")[1])
+    assert KeyFile(file).entries() == []
+    assert is_good(file, called(file, "add", "a", "--scope", "read"))
+
+
+@pytest.mark.parametrize("text", ["keys = []", "# mine\n", "", f"keys = [{GOOD}]"])
+def test_other_ways_to_write_the_file(file: Path, text: str) -> None:
+    file.parent.mkdir()
+    file.write_text(text)
+    assert is_good(file, called(file, "add", "shop", "--scope", "read"))
+    assert [entry.name for entry in KeyFile(file).entries()] == (["other", "shop"] if GOOD in text else ["shop"])
+
+
+def test_the_end_of_a_rotated_key(file: Path) -> None:
+    old = called(file, "add", "shop", "--scope", "read", "--days", "10").split("_")[1]
+    new = told(file, "rotate", old)
+    first, second = KeyFile(file).entries()
+    assert second.expires - first.expires == timedelta(days=3)
+    assert f"ends: {second.expires:%Y-%m-%d %H:%M} UTC" in new
+    told(file, "rotate", second.id, "--days", "90", "--grace-days", "1")
+    [*_, third] = KeyFile(file).entries()
+    assert third.expires - second.expires == timedelta(days=80)
+
+
+def test_what_cannot_be_rotated(file: Path) -> None:
+    over = called(file, "add", "over", "--scope", "read", "--days", "0").split("_")[1]
+    once = called(file, "add", "once", "--scope", "read").split("_")[1]
+    new = called(file, "rotate", once).split("_")[1]
+    before = file.read_text()
+    with pytest.raises(ConfigError, match=f"{over} ended on .* keys add"):
+        called(file, "rotate", over)
+    with pytest.raises(ConfigError, match=f"{once} was rotated already .*; rotate {new}"):
+        called(file, "rotate", once)
+    assert file.read_text() == before
+    called(file, "revoke", new)
+    called(file, "rotate", once)
+
+
+def test_a_tenant_that_is_not_set_is_told(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def add(name: str) -> str:
+        return told(file, "add", name, "--scope", "read", "--tenant", "acme")
+
+    assert "LIVEREC_TENANTS" not in add("a")
+    monkeypatch.setenv("LIVEREC_TENANTS", '{"acme": "b"}')
+    assert "LIVEREC_TENANTS" not in add("b")
+    monkeypatch.setenv("LIVEREC_TENANTS", '{"other": "b"}')
+    assert "LIVEREC_TENANTS here does not name acme" in add("c")
+    key_id = KeyFile(file).entries()[0].id
+    assert "LIVEREC_TENANTS here does not name acme" in told(file, "revoke", key_id)
