@@ -145,7 +145,7 @@ class BundleFolder:
 
 
 def _put(temporary: Path, path: Path, content: bytes) -> None:
-    """Write a file whole or not at all; what a killed writer left under the temporary name goes, and no link is used."""
+    """Write a file whole or not at all; what a killed writer left goes, and no link is followed."""
     with unreadable(temporary, "delete it and sign again"):
         temporary.unlink(missing_ok=True)
         with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644), "wb") as file:

@@ -19,7 +19,7 @@ from pathlib import Path
 from engine.errors import BundleError, LiverecError
 
 LEAST_MEMORY, MEMORY_FACTOR = 1 << 30, 8
-"""Of memory of its own, which files that are only mapped are not: so many bytes, and so many times the bundle's size."""
+"""Of memory of its own, without files that are mapped: so many bytes, and so many times the size of the bundle."""
 LEAST_SECONDS, BYTES_A_SECOND = 60.0, 10 << 20
 REFUSED = 10
 MOST_WORDS = 4_000
@@ -37,7 +37,7 @@ def prove_apart(folder: Path, public_keys: Collection[str] = ()) -> str:
     # The paths of this process, and not the folder that it stands in.
     own = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     try:
-        ended = subprocess.run(  # noqa: S603 (this interpreter, and a module of this package)
+        ended = subprocess.run(
             [sys.executable, "-P", "-m", "engine.bundle_proof"],
             input=json.dumps(given).encode(),
             capture_output=True,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
@@ -53,7 +52,7 @@ def test_the_death_of_the_process_is_named(copy: Path, tmp_path: Path, monkeypat
     dying.write_text("#!/bin/sh\nkill -FPE $$\n")
     dying.chmod(0o755)
     monkeypatch.setattr(bundle_proof.sys, "executable", str(dying))
-    with pytest.raises(BundleError, match="copy must not be opened.*SIGFPE"):
+    with pytest.raises(BundleError, match=r"copy must not be opened.*SIGFPE"):
         prove_apart(copy)
 
 
@@ -67,7 +66,7 @@ def test_metadata_is_bounded(copy: Path) -> None:
 def test_a_killed_signer_leaves_a_bundle_that_opens(copy: Path) -> None:
     outside = copy.with_name("outside")
     outside.write_bytes(b"mine")
-    os.symlink(outside, copy / UNFINISHED_SIGNATURE)
+    (copy / UNFINISHED_SIGNATURE).symlink_to(outside)
     Bundle.open(copy)
     key = BundleKey.generate()
     BundleFolder.sign(copy, key)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from app.service import open_proven
+from app.proven import open_proven
 from app.settings import Settings
 from engine.errors import BundleError, ConfigError
 from liverec.command_line import main
