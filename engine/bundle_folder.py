@@ -90,7 +90,7 @@ class BundleFolder:
         path, size = self.path / name, self.manifest.files[name].bytes
         if size > (most := most_metadata(count)):
             raise BundleError(f"{path} has {size} bytes, and at most {most} are read of {count} items; shorten them")
-        lines = []
+        lines: list[bytes] = []
         with _opened(path) as file:
             while line := file.readline(MOST_ITEM_BYTES + 1):
                 if len(line) > MOST_ITEM_BYTES or len(lines) == count:

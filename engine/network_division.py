@@ -15,7 +15,7 @@ from engine.errors import BundleError
 
 FLOATS = {1, 10, 11, 16}
 """float32, float16, float64 and bfloat16, by their numbers in ONNX."""
-WHOLE_NUMBERS = {6: np.dtype("<i4"), 7: np.dtype("<i8")}
+WHOLE_NUMBERS = {6: "<i4", 7: "<i8"}
 BOOL, INT64, UNKNOWN = 9, 7, 0
 OUTPUTS = {"Shape": INT64} | dict.fromkeys(("And", "Equal", "Greater", "GreaterOrEqual", "Less", "Not"), BOOL)
 """The type of what an operator gives, where it is always the same."""

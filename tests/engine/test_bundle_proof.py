@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -51,7 +52,7 @@ def test_the_death_of_the_process_is_named(copy: Path, tmp_path: Path, monkeypat
     dying = tmp_path / "dying"
     dying.write_text("#!/bin/sh\nkill -FPE $$\n")
     dying.chmod(0o755)
-    monkeypatch.setattr(bundle_proof.sys, "executable", str(dying))
+    monkeypatch.setattr(sys, "executable", str(dying))
     with pytest.raises(BundleError, match=r"copy must not be opened.*SIGFPE"):
         prove_apart(copy)
 
