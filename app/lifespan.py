@@ -14,7 +14,7 @@ from fastapi import FastAPI
 
 from app.bundle_watch import BundleWatch
 from app.doors import Doors
-from app.proven import Proven, open_proven
+from app.proven import Proven, open_proven, open_proven_apart
 from app.serving import Serving
 from app.settings import Settings
 from app.store import Store
@@ -62,14 +62,14 @@ class Lifespan:
         store = await Store.of(connection.of_tenant(tenant))
 
         def make(folder: Path) -> Serving:
-            return self._serving(open_proven(settings.model_copy(update={"bundle": folder})), store)
+            return self._serving(open_proven_apart(settings.model_copy(update={"bundle": folder})), store)
 
         def use(serving: Serving) -> None:
             app.state.servings[tenant] = serving
 
         # Nothing here may hold the first bundle: another may take its place.
         proven, self._proven = (self._proven, None) if not tenant else (None, self._proven)
-        first = make(settings.bundle) if proven is None else self._serving(proven, store)
+        first = self._serving(open_proven(settings) if proven is None else proven, store)
         return BundleWatch(settings.bundle, first, make, use, settings.bundle_poll_seconds)
 
     def _serving(self, proven: Proven, store: Store) -> Serving:

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from app.settings import Settings
 from engine.bundle import Bundle
-from engine.errors import ConfigError
+from engine.bundle_proof import prove_apart
+from engine.errors import BundleError, ConfigError
 from engine.recommender import Recommender
 
 Proven = tuple[Bundle, Recommender]
+
+
+def open_proven_apart(settings: Settings) -> Proven:
+    """Have a process of its own try the bundle, which may end it, and only then open it here."""
+    version = prove_apart(settings.bundle, settings.bundle_public_keys)
+    proven = open_proven(settings)
+    if proven[0].model_version != version:
+        raise BundleError(f"{settings.bundle} was replaced while it was proven; it is looked at again")
+    return proven
 
 
 def open_proven(settings: Settings) -> Proven:

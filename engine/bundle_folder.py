@@ -14,16 +14,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engine.atomic import write_atomically
+from engine.atomic import flush
 from engine.bundle_key import BundleKey
 from engine.bundle_layout import (
     MANIFEST,
     MOST_FILES,
+    MOST_ITEM_BYTES,
     MOST_MANIFEST_BYTES,
     MOST_WIDTH,
     SEAL,
     SIGNATURE,
+    UNFINISHED_SIGNATURE,
     most_bytes,
+    most_metadata,
     needed,
 )
 from engine.bundle_signature import MOST_SIGNATURE_BYTES, BundleSignature
@@ -55,7 +58,7 @@ class BundleFolder:
         """Write the signature of a bundle whose bytes are all as its manifest says, in the place of any other."""
         encoded = _sealed(path)
         cls._parsed(path, encoded, None).check()
-        write_atomically(path / SIGNATURE, key.sign(encoded).encode())
+        _put(path / UNFINISHED_SIGNATURE, path / SIGNATURE, key.sign(encoded).encode())
 
     @classmethod
     def _parsed(cls, path: Path, encoded: bytes, signed_by: str | None) -> BundleFolder:
@@ -81,6 +84,21 @@ class BundleFolder:
     def read(self, name: str) -> bytes:
         """Return what is in a file."""
         return _read(self.path / name, self.manifest.files[name].bytes)
+
+    def lines(self, name: str, count: int) -> list[bytes]:
+        """Return the metadata of so many items, a line each, after a look at the size of the file."""
+        path, size = self.path / name, self.manifest.files[name].bytes
+        if size > (most := most_metadata(count)):
+            raise BundleError(f"{path} has {size} bytes, and at most {most} are read of {count} items; shorten them")
+        lines: list[bytes] = []
+        with _opened(path) as file:
+            while line := file.readline(MOST_ITEM_BYTES + 1):
+                if len(line) > MOST_ITEM_BYTES or len(lines) == count:
+                    raise BundleError(
+                        f"{path} has more than {count} lines, or one of more than {MOST_ITEM_BYTES} bytes; shorten it"
+                    )
+                lines.append(line.rstrip(b"\r\n"))
+        return lines
 
     def array(
         self, name: str, rows: int | None, columns: int | None = None, dtype: type[np.generic] = np.float32
@@ -111,7 +129,7 @@ class BundleFolder:
                 present.add(entry.name)
                 if len(present) > MOST_FILES:
                     raise BundleError(f"{self.path} has more than {MOST_FILES} files, which no bundle has; {AGAIN}")
-        return present - {MANIFEST, SEAL, SIGNATURE}
+        return present - {MANIFEST, SEAL, SIGNATURE, UNFINISHED_SIGNATURE}
 
     def _check_size(self, name: str, entry: FileEntry) -> None:
         path, most = self.path / name, most_bytes(name, self.manifest)
@@ -124,6 +142,17 @@ class BundleFolder:
             size = os.fstat(file.fileno()).st_size
         if size != entry.bytes:
             raise BundleError(f"{path} is damaged: it has {size} bytes, not the manifest's {entry.bytes}; {AGAIN}")
+
+
+def _put(temporary: Path, path: Path, content: bytes) -> None:
+    """Write a file whole or not at all; what a killed writer left goes, and no link is followed."""
+    with unreadable(temporary, "delete it and sign again"):
+        temporary.unlink(missing_ok=True)
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644), "wb") as file:
+            file.write(content)
+        flush(temporary)
+        temporary.replace(path)
+        flush(path.parent)
 
 
 def _fits(size: int, wanted: int | None) -> bool:

@@ -10,6 +10,8 @@ from engine.manifest import Manifest
 MANIFEST = "manifest.json"
 SEAL = "manifest.sha256"
 SIGNATURE = "manifest.sig"
+UNFINISHED_SIGNATURE = "manifest.sig.unfinished"
+"""What a killed `liverec bundle sign` leaves; nothing ever reads it."""
 VOCABULARY = "vocabulary.json"
 METADATA = "metadata.jsonl"
 COLUMNS = "item_columns.npy"
@@ -39,8 +41,10 @@ MOST_WIDTH = 16_384
 """Of a row of numbers."""
 MOST_LINK_BYTES = 4_096
 """What an index keeps of an item beside its vector."""
-MOST_ITEM_BYTES = 1 << 20
-"""Of the metadata of an item."""
+MOST_ITEM_BYTES = 512 << 10
+"""Of the metadata of an item: POST /items takes less."""
+ITEM_BYTES, LEAST_METADATA_BYTES = 16 << 10, 64 << 20
+"""Of the metadata of all items: so many for each, and so many in any case."""
 MOST_BYTES = {".npy": 64 << 30, ".faiss": 64 << 30, ".onnx": 1 << 30, ".jsonl": 16 << 30, ".json": 1 << 30}
 MOST_PROBE_BYTES = 64 << 20
 MOST_OTHER_BYTES = 256 << 20
@@ -77,7 +81,7 @@ def most_bytes(name: str, manifest: Manifest) -> int:
     rows, ending = manifest.data.items + 1, name[name.rfind(".") :]
     counted = {
         VOCABULARY: rows * 2_048,
-        METADATA: rows * MOST_ITEM_BYTES,
+        METADATA: most_metadata(rows),
         PROBE: MOST_PROBE_BYTES,
         NEWCOMERS: MOST_BYTES[".json"],
     }
@@ -87,6 +91,11 @@ def most_bytes(name: str, manifest: Manifest) -> int:
     if ending in {".npy", ".faiss"} and not name.startswith("newcomer"):
         return min(most, rows * (4 * MOST_WIDTH + MOST_LINK_BYTES) + MOST_LINK_BYTES)
     return min(most, counted.get(name, most))
+
+
+def most_metadata(items: int) -> int:
+    """Return how many bytes the metadata of so many items may have."""
+    return items * ITEM_BYTES + LEAST_METADATA_BYTES
 
 
 def _content_files(spec: ContentSpec, names: Sequence[str]) -> set[str]:

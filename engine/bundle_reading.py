@@ -46,7 +46,7 @@ def read_items(files: BundleFolder) -> ItemTable:
         return ItemTable(
             vocabulary,
             dict(zip(manifest.item_columns, columns, strict=True)),
-            files.read(METADATA).splitlines(),
+            files.lines(METADATA, count),
             {name: _neighbours(files, name, count) for name in manifest.neighbour_tables},
         )
 

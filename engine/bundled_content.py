@@ -99,7 +99,7 @@ class BundledContent:
         vectors = files.array(CONTENT_VECTORS, files.manifest.data.items)
         with unreadable(files.path / NEWCOMERS):
             vocabulary = Vocabulary.from_json(files.read(NEWCOMERS))
-        metadata = files.read(NEWCOMER_METADATA).splitlines()
+        metadata = files.lines(NEWCOMER_METADATA, len(vocabulary))
         if len(metadata) != len(vocabulary):
             raise BundleError(f"{files.path / NEWCOMERS} does not fit {NEWCOMER_METADATA}; train again")
         newcomers = files.array(NEWCOMER_VECTORS, len(vocabulary), vectors.shape[1])

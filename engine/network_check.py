@@ -6,6 +6,7 @@ loops, nothing random, no text.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from math import prod
 from typing import Any
@@ -14,6 +15,7 @@ from google.protobuf.message import Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 
 from engine.errors import BundleError
+from engine.network_division import NetworkDivision
 from engine.network_format import Model
 from engine.unreadable import unreadable
 
@@ -42,7 +44,11 @@ OF_DIMENSIONS = {"axis", "start", "end"}
 """Attributes that count dimensions, from behind if they are negative."""
 MOST_NUMBERS, MOST_NUMBER = 64, 65_536
 """Of whole numbers in another attribute, and how large each may be."""
+FROM_ONE = {"dilations", "group", "hidden_size", "kernel_shape", "num_outputs", "strides"}
+"""Attributes that ONNX Runtime divides by, or steps with."""
 INT64 = 7
+WHOLE_NUMBER = 2
+"""The type of an attribute."""
 KNOWN = {
     ("Model", 20): "training steps",
     ("Model", 25): "functions of its own",
@@ -70,8 +76,12 @@ def check_network(encoded: bytes, name: str) -> None:
         constants = {tensor.name: tensor for tensor in graph.initializer}
         for tensor in graph.initializer:
             _check_tensor(tensor, f"{name}: {tensor.name!r:.80}")
+        _check_names(graph, name)
+        division = NetworkDivision(graph, constants)
         for node in graph.node:
-            _check_node(node, f"{name}: operator {node.op_type!r:.80}", constants)
+            place = f"{name}: operator {node.op_type!r:.80}"
+            _check_node(node, place, constants)
+            division.check(node, place)
 
 
 def _check_version(model: Any, name: str) -> None:  # noqa: ANN401 (its class is made at import)
@@ -83,9 +93,20 @@ def _check_version(model: Any, name: str) -> None:  # noqa: ANN401 (its class is
         )
 
 
+def _check_names(graph: Any, name: str) -> None:  # noqa: ANN401
+    """Of two values of one name, ONNX Runtime may take the one that was not looked at."""
+    names = [each.name for each in (*graph.initializer, *graph.input)]
+    names += [each for node in graph.node for each in node.output if each]
+    if len(names) != len(set(names)):
+        twice = next(each for each, count in Counter(names).items() if count > 1)
+        raise BundleError(f"{name} has two values called {twice!r:.80}; train again")
+
+
 def _check_node(node: Any, place: str, constants: dict[str, Any]) -> None:  # noqa: ANN401
     if node.domain != "" or node.op_type not in OPERATORS:
         raise BundleError(f"{place} of {node.domain!r:.80} is none that liverec runs; train again")
+    if len({each.name for each in node.attribute}) != len(node.attribute):
+        raise BundleError(f"{place} has two attributes of one name; train again")
     for attribute in node.attribute:
         if attribute.type not in ATTRIBUTE_TYPES:
             raise BundleError(f"{place}: attribute {attribute.name!r:.80} is no number or word; train again")
@@ -103,6 +124,8 @@ def _check_whole_numbers(attribute: Any, place: str) -> None:  # noqa: ANN401
         is_right = all(-MOST_DIMENSIONS <= each <= MOST_DIMENSIONS for each in numbers)
     else:
         is_right = len(numbers) <= MOST_NUMBERS and all(0 <= each <= MOST_NUMBER for each in numbers)
+    if attribute.name in FROM_ONE:
+        is_right &= all(each >= 1 for each in (numbers[:1] if attribute.type == WHOLE_NUMBER else numbers[1:]))
     if not is_right:
         raise BundleError(f"{place}: {attribute.name!r:.80} is {numbers!r:.100}, out of range; train again")
 

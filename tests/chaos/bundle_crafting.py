@@ -169,6 +169,21 @@ def other_wires(content: bytes, random: np.random.Generator) -> bytes:
     return model.SerializeToString()
 
 
+def whole_division(content: bytes, random: np.random.Generator) -> bytes:
+    """Divide the smallest whole number by -1, or convolve in no groups, on the way to the first output."""
+    model = onnx.load_from_string(content)
+    graph = model.graph
+    if random.integers(2):
+        graph.initializer.append(TensorProto(name="least", data_type=7, dims=[1], raw_data=struct.pack("<q", -(2**63))))
+        graph.initializer.append(TensorProto(name="minus", data_type=7, dims=[1], raw_data=struct.pack("<q", -1)))
+        graph.node.append(helper.make_node("Div", ["least", "minus"], ["divided"]))
+    else:
+        graph.initializer.append(TensorProto(name="none", data_type=1, dims=[1, 0, 4]))
+        graph.initializer.append(TensorProto(name="kernel", data_type=1, dims=[1, 0, 1]))
+        graph.node.append(helper.make_node("Conv", ["none", "kernel"], ["divided"], group=0))
+    return model.SerializeToString()
+
+
 def own_functions(content: bytes, random: np.random.Generator) -> bytes:
     model = onnx.load_from_string(content)
     node = helper.make_node("Relu", ["x"], ["y"])
@@ -231,7 +246,7 @@ NETWORKS: list[Craft] = [other_operator, other_data, other_dimensions, other_num
 CRAFTS: dict[str, list[Craft]] = {
     ".npy": [flipped_header, other_array, deep_array, wild_array, wild_array],
     ".faiss": [flipped_header, wild_integers, wild_integers, wild_integers, other_kind],
-    ".onnx": [*NETWORKS, *NETWORKS, flipped_header, own_functions, inner_graph, runtime_format],
+    ".onnx": [*NETWORKS, *NETWORKS, flipped_header, whole_division, own_functions, inner_graph, runtime_format],
     ".json": [other_values, other_values, other_values, other_values, deep, long_number, many],
     ".jsonl": [deep, many],
 }

@@ -172,3 +172,45 @@ def test_a_bundle_with_another_network_gives_no_recommender(opened: Bundle) -> N
 
     with pytest.raises(BundleError, match=r"ranker\.onnx: operator 'Loop'"):
         replace(opened, ranker=model.SerializeToString()).recommender()
+
+
+def whole_numbers(operand: int, divisor: list[int] | None) -> ModelProto:
+    """y = int64(x) / divisor, the divisor being of the run where it is None."""
+    model = plain()
+    graph = model.graph
+    graph.ClearField("node")
+    graph.output[0].type.tensor_type.elem_type = TensorProto.INT64
+    graph.initializer.append(numpy_helper.from_array(np.array([operand]), "operand"))
+    graph.initializer.append(numpy_helper.from_array(np.array(divisor or [1]), "constant"))
+    graph.node.append(helper.make_node("Cast", ["x"], ["divisor"], to=TensorProto.INT64))
+    graph.node.append(helper.make_node("Div", ["operand", "constant" if divisor else "divisor"], ["y"]))
+    return model
+
+
+@pytest.mark.parametrize("divisor", [[-1], [0], [2, -1], None])
+def test_no_division_of_whole_numbers_that_ends_the_process(divisor: list[int] | None) -> None:
+    refused(whole_numbers(-(2**63), divisor), "operator 'Div' may divide whole numbers")
+
+
+def test_whole_numbers_are_divided_by_what_is_above_0() -> None:
+    network = Network(whole_numbers(-7, [2]).SerializeToString(), "net.onnx")
+    assert network.run(x=np.ones((1, 2), dtype=np.float32)).tolist() == [-3]
+
+
+@pytest.mark.parametrize("name", ["group", "strides", "dilations", "kernel_shape"])
+def test_no_attribute_that_is_divided_by_is_0(name: str) -> None:
+    model = plain()
+    model.graph.node.append(helper.make_node("Conv", ["x", "two"], ["z"], **{name: 0 if name == "group" else [0]}))
+    refused(model, f"'{name}' is")
+
+
+def test_a_kernel_stands_in_the_file() -> None:
+    model = plain()
+    model.graph.node.append(helper.make_node("Conv", ["x", "y"], ["z"]))
+    refused(model, "no kernel in the file")
+
+
+def test_no_two_values_have_one_name() -> None:
+    model = plain()
+    model.graph.initializer.append(model.graph.initializer[0])
+    refused(model, "two values called 'two'")
