@@ -117,7 +117,8 @@ class BundleWatch:
             serving = await asyncio.to_thread(self._ready, folder)
         except Exception as unfit:  # noqa: BLE001 (it is logged, unless the folder was replaced meanwhile)
             error = unfit
-        if await asyncio.to_thread(_seal, folder) != seal:
+        # Meanwhile the folder may have been replaced, or the link may lead elsewhere.
+        if {await asyncio.to_thread(_seal, each) for each in (folder, self._folder)} != {seal}:
             return
         if error is not None:
             self._refuse(seal, error)

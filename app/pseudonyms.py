@@ -25,7 +25,10 @@ class Pseudonyms:
         # The client's own types do not tell bytes from str.
         redis: Any = connection.redis
         async with connection.guarded():
-            stored = await redis.set(connection.key(SECRET_KEY), fresh, nx=True, get=True)
+            # Read first: a store that is full must let in who makes room.
+            stored = await redis.get(connection.key(SECRET_KEY))
+            if stored is None:
+                stored = await redis.set(connection.key(SECRET_KEY), fresh, nx=True, get=True)
         return cls(fresh if stored is None else stored)
 
     def key(self, purpose: str) -> bytes:

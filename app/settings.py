@@ -238,5 +238,5 @@ def _invalid(error: ValidationError) -> ConfigError:
     name = str(first["loc"][0]).upper()
     if name == "REDIS_URL":
         # Its value may hold a password.
-        return ConfigError(f"REDIS_URL: {first['msg']}")
+        return ConfigError(f"REDIS_URL: {first['msg'].removeprefix('Value error, ')}")
     return ConfigError(f"{PREFIX}{name}: {first['msg']} (got {first['input']!r:.100})")

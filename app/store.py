@@ -194,7 +194,10 @@ async def _check_restored(connection: StoreConnection) -> None:
 async def _check_partitions(connection: StoreConnection) -> None:
     wanted = connection.settings.partitions
     async with connection.guarded():
-        stored = await connection.redis.set(connection.key(PARTITIONS_KEY), wanted, nx=True, get=True)
+        # Read first: a store that is full must let in who makes room.
+        stored = await connection.redis.get(connection.key(PARTITIONS_KEY))
+        if stored is None:
+            stored = await connection.redis.set(connection.key(PARTITIONS_KEY), wanted, nx=True, get=True)
     if stored is not None and int(stored) != wanted:
         raise ConfigError(
             f"LIVEREC_PARTITIONS is {wanted} but the store was made with {int(stored)}; set it to {int(stored)}"

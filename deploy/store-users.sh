@@ -26,7 +26,7 @@ operator="$(digest_of operator "$@")"
 
 connect="+ping +hello +client|setinfo +client|setname +config|get +info +waitaof"
 scripts="+eval +evalsha +script|load"
-values="+get +mget +set +del +exists +expire +ttl +pttl +incr +incrby +rename +time"
+values="+get +mget +set +del +exists +expire +persist +ttl +pttl +incr +incrby +rename +time"
 hashes="+hget +hset +hsetnx +hdel +hexists +hgetall +hkeys +hlen +hmget +hscan +hstrlen"
 sorted_sets="+zadd +zcard +zincrby +zmscore +zrange +zrangebyscore +zrem +zremrangebyrank +zremrangebyscore +zrevrange"
 sorted_sets="$sorted_sets +zrevrangebyscore +zscore +zunionstore"

@@ -20,7 +20,7 @@ class Behind:
     def __init__(self, *, is_reachable: bool = True) -> None:
         recommender = live_world.content_recommender()
         self.catalogue = recommender.catalogue
-        self.reading = ItemReading(self, self, LiveItems(self.catalogue, recommender.items, "1"), "1")
+        self.reading = ItemReading(self, self, LiveItems(self.catalogue, recommender.items, "1"), "1", 1.0)
         self._is_reachable = is_reachable
 
     async def read(self, item_ids: Sequence[str]) -> list[ItemDocument | None]:

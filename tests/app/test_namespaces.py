@@ -62,9 +62,10 @@ def test_items_are_apart(url: str) -> None:
 
 def test_each_tenant_has_partitions_of_its_own(url: str) -> None:
     async def work(_none: Store, a: Store, _b: Store) -> None:
-        fewer = StoreConnection(a.connection.redis, Settings(partitions=8))
+        fewer = a.connection.within("a")
+        fewer.settings = Settings(partitions=8)
         with pytest.raises(ConfigError, match="LIVEREC_PARTITIONS is 8 but the store was made with 64"):
-            await Store.of(fewer.within("a"))
+            await Store.of(fewer)
         assert (await Store.of(fewer.within("c"))).connection.key("x") == "c:x"
 
     with_tenants(url, work)

@@ -263,7 +263,7 @@ def test_a_damaged_bundle_is_not_served(tiny_bundle: Path, tmp_path: Path) -> No
         ({"LIVEREC_WORKRES": "2"}, ["unknown setting LIVEREC_WORKRES", "LIVEREC_WORKERS"]),
         ({"LIVEREC_REDIS_URL": "redis://x"}, ["unknown setting LIVEREC_REDIS_URL", "REDIS_URL"]),
         ({"LIVEREC_HOST": ".x"}, ["LIVEREC_HOST is '.x'"]),
-        ({"REDIS_URL": "redis://:my/secret@host:6379"}, ["REDIS_URL cannot be used", "percent-encoded"]),
+        ({"REDIS_URL": "redis://:my/secret@host:6379"}, ["REDIS_URL", "percent-encode the password"]),
         ({"LIVEREC_HISTORY_LIMIT": "10"}, ["LIVEREC_HISTORY_LIMIT is 10", "set it to at least 12"]),
         ({"LIVEREC_WORKERS": "0"}, ["LIVEREC_WORKERS", "greater than or equal to 1"]),
         ({"LIVEREC_VAR": "/tmp/" + "x" * 120}, ["too long for a socket", "LIVEREC_VAR"]),
