@@ -23,12 +23,12 @@ class Behind:
         self.reading = ItemReading(self, self, LiveItems(self.catalogue, recommender.items, "1"), "1", 1.0)
         self._is_reachable = is_reachable
 
-    async def read(self, item_ids: Sequence[str]) -> list[ItemDocument | None]:
+    async def read(self, item_ids: Sequence[str], _seconds: float) -> list[ItemDocument | None]:
         if not self._is_reachable:
             raise StoreError("the store is away; try again")
         return [ItemDocument(item_id, seq=7) if item_id == "new" else None for item_id in item_ids]
 
-    async def reach(self, seq: int) -> None:
+    async def reach(self, seq: int, _seconds: float) -> None:
         assert seq == 7
         self.catalogue.put([live_world.live("new", 50)])
 
