@@ -11,11 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from chaos.bundle_crafting import crafted_bundles, sealed
-from chaos.bundle_opening import opened_apart
 from tiny_topics import TINY_TOPICS
 from worlds import topics
 
+from chaos.bundle_crafting import crafted_bundles, sealed
+from chaos.bundle_opening import opened_apart
 from engine.bundle import Bundle
 from engine.bundle_folder import BundleFolder
 from engine.bundle_key import BundleKey

@@ -6,10 +6,11 @@ import random
 import time
 from pathlib import Path
 
+from steered_world import train
+
 from chaos.killable import KillableService, KillableStore
 from chaos.log_audit import audit
 from chaos.rating_load import RatingLoad
-from steered_world import train
 
 CLIENTS, WORKERS = 6, 2
 MUST_BE_EMPTY = ("lost", "doubled", "altered", "versions with gaps", "histories that differ")

@@ -7,12 +7,12 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import Any
 
-from chaos.rating_load import Acknowledged
 from redis import Redis
 from specification_model import Sent, counting
 
 from app.event_encoding import decode_entry
 from app.keys import Keys
+from chaos.rating_load import Acknowledged
 from engine.events import Event
 
 PARTITIONS = 64

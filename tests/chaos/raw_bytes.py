@@ -12,9 +12,10 @@ from collections import Counter
 from pathlib import Path
 
 import httptools
+from steered_world import train
+
 from chaos.chaos_service import chaos_service
 from chaos.hostile_bytes import SMUGGLED, Hostile, get, hostile
-from steered_world import train
 
 AT_ONCE = 16
 SILENCE_SECONDS = 0.15

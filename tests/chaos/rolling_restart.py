@@ -9,10 +9,10 @@ from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from chaos.chaos_service import ChaosService, chaos_service
-from chaos.steady_load import USERS, Answered, Connection, SteadyLoad
 from steered_world import train
 
+from chaos.chaos_service import ChaosService, chaos_service
+from chaos.steady_load import USERS, Answered, Connection, SteadyLoad
 from engine.bundle import Bundle
 
 WORKERS = 2

@@ -15,8 +15,9 @@ from typing import cast
 import httptools
 import numpy as np
 import uvloop
-from chaos.chaos_service import ChaosService, chaos_service
 from steered_world import train
+
+from chaos.chaos_service import ChaosService, chaos_service
 
 CONNECTIONS, AT_ONCE = 6, 12
 USERS, ITEMS, EXPONENT = 100_000, 30, 1.1

@@ -15,10 +15,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
-from chaos.http_load import Answered, HttpLoad, Request
 from served import served
 from steered_world import ITEMS, train
 from valkey_server import ValkeyServer
+
+from chaos.http_load import Answered, HttpLoad, Request
 
 RATE, WRITE_SHARE, HURRIED_SHARE = 150.0, 0.1, 0.4
 DEADLINE_MS = 50
