@@ -67,7 +67,8 @@ async def live() -> dict[str, str]:
 async def ready(request: Request, serving: Service) -> dict[str, str | int]:
     """The bundle has proven itself and the store answers; `item_lag` counts changes of items not yet seen here.
 
-    `bundle` is `current`, or says that a newer one was refused. 503 `draining`: this worker is about to end.
+    `bundle` is `current`, or says that a newer one was refused, or waits for the store. 503 `draining`: this worker is
+    about to end.
     """
     if request.scope.get(DRAINING):
         raise UnreadyError("draining: this worker is about to end; connect again")

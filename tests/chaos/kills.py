@@ -28,7 +28,7 @@ def run(folder: Path, size: int, seed: int) -> dict[str, object]:
     ):
         with RatingLoad(service.url, CLIENTS, seed) as load:
             for target in chance.sample(["store", "service"] * size, 2 * size):
-                time.sleep(chance.uniform(0.05, 0.6))
+                time.sleep(chance.uniform(0.05, 1.5))
                 if target == "store":
                     kill_store(store, chance)
                 else:
