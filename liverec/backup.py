@@ -14,8 +14,6 @@ from rich.progress import Progress
 from app.event_log import ARCHIVE_KEY
 from app.logged_event import LoggedEvent
 from app.pseudonyms import SECRET_KEY, Pseudonyms
-from app.settings import Settings
-from app.store_connection import StoreConnection
 from app.store_restoration import StoreRestoration
 from app.store_snapshot import StoreSnapshot
 from app.stored_value import StoredValue
@@ -26,6 +24,7 @@ from engine.atomic import atomic_folder, check_target
 from engine.errors import ConfigError, DataError
 from engine.events import Event
 from liverec.backup_folder import BackupFolder, BackupManifest, BackupWriting
+from liverec.tenant_store import TenantStore
 
 PRIVATE = 0o700
 MARGIN_MILLISECONDS = 1_000
@@ -65,7 +64,7 @@ def restore(folder: Path, tenant: str, archive: Path | None = None, *, is_withou
 
 
 async def _backup(folder: Path, tenant: str) -> BackupManifest:
-    connection = await _connect(tenant)
+    connection = await TenantStore.of(tenant).connection()
     try:
         snapshot, writing = StoreSnapshot(connection), BackupWriting(folder)
         began_at = await snapshot.began()
@@ -82,7 +81,7 @@ async def _backup(folder: Path, tenant: str) -> BackupManifest:
 async def _restore(
     opened: BackupFolder, tenant: str, archive: ArchiveSnapshot | None, is_without: bool
 ) -> tuple[int, int]:
-    manifest, connection = opened.manifest, await _connect(tenant)
+    manifest, connection = opened.manifest, await TenantStore.of(tenant).connection()
     try:
         _check(manifest, connection.settings.partitions, archive)
         _check_archive(opened, archive, is_without)
@@ -155,13 +154,3 @@ def _archived_since(archive: ArchiveSnapshot | None, began_at: int) -> Iterator[
 def _logged(row: EventRow) -> LoggedEvent:
     sent = row.user_id, row.item_id, row.kind, row.value, row.sent_timestamp, row.event_id, row.recommendation_id
     return LoggedEvent(row.log_id, Event(*sent), row.history_version, row.timestamp)
-
-
-async def _connect(tenant: str) -> StoreConnection:
-    settings = Settings.read()
-    if settings.redis_url is None:
-        raise ConfigError(
-            "REDIS_URL is not set; it must name the store (a private one is"
-            f" unix://{settings.var.resolve()}/valkey/valkey.sock)"
-        )
-    return (await StoreConnection.connect(settings.redis_url.get_secret_value(), settings)).of_tenant(tenant)

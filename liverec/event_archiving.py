@@ -14,7 +14,7 @@ from app.archiver import Archiver, Round
 from app.store import Store
 from archive.archive import Archive
 from engine.errors import StoreError
-from liverec.event_store import EventStore
+from liverec.tenant_store import TenantStore
 
 console = Console(stderr=True)
 RETRY_SECONDS = 1.0
@@ -34,7 +34,7 @@ class EventArchiving:
         asyncio.run(self._run(every, once=once))
 
     async def _run(self, every: float, *, once: bool) -> None:
-        source = EventStore.of(self.tenant)
+        source = TenantStore.of(self.tenant)
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -62,7 +62,7 @@ class EventArchiving:
         _say(f"{archive.manifest.rows:,} events are in {self.out}")
 
 
-async def _patient(source: EventStore, stop: asyncio.Event) -> Store | None:
+async def _patient(source: TenantStore, stop: asyncio.Event) -> Store | None:
     """Connect to a store that may not be there yet."""
     is_told = False
     while not stop.is_set():

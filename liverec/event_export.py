@@ -10,7 +10,7 @@ from rich.console import Console
 
 from app.recorded_events import RecordedEvents
 from archive.event_file import check_event_file, write_events
-from liverec.event_store import EventStore
+from liverec.tenant_store import TenantStore
 
 console = Console(stderr=True)
 
@@ -18,7 +18,7 @@ console = Console(stderr=True)
 def export_events(out: Path, archive: Path | None, tenant: str) -> None:
     """Write what an archive and the log of the store at REDIS_URL have to a file."""
     check_event_file(out)
-    if archive is not None and not EventStore.is_set():
+    if archive is not None and not TenantStore.is_set():
         console.print("REDIS_URL is not set, so what is not archived yet is missing, and who was forgotten since")
     with asyncio.run(_read(archive, tenant)) as recorded:
         write_events(recorded.rows, out)
@@ -29,9 +29,9 @@ def export_events(out: Path, archive: Path | None, tenant: str) -> None:
 
 
 async def _read(archive: Path | None, tenant: str) -> RecordedEvents:
-    if archive is not None and not EventStore.is_set():
+    if archive is not None and not TenantStore.is_set():
         return await RecordedEvents.read(None, archive, tenant)
-    store = await EventStore.of(tenant).connect()
+    store = await TenantStore.of(tenant).connect()
     try:
         return await RecordedEvents.read(store, archive, tenant)
     finally:

@@ -15,7 +15,7 @@ from app.recorded_events import RecordedEvents
 from app.store import Outcome, Store
 from engine.errors import ConflictError
 from engine.events import Event
-from liverec.event_store import EventStore
+from liverec.tenant_store import TenantStore
 from training.written_events import FIELDS, read_written_events
 
 console = Console(stderr=True)
@@ -27,12 +27,12 @@ def import_events(path: Path, archive: Path | None, tenant: str) -> None:
     """Write the events of a file to the store at REDIS_URL. Raises DataError, before anything is written, if one is
     impossible; ConflictError, after all others are written, if event_ids belong to other events.
     """
-    source = EventStore.of(tenant)
+    source = TenantStore.of(tenant)
     events = read_written_events(path, source.settings.clock_skew_seconds)
     asyncio.run(_import(source, events, archive))
 
 
-async def _import(source: EventStore, events: pl.DataFrame, archive: Path | None) -> None:
+async def _import(source: TenantStore, events: pl.DataFrame, archive: Path | None) -> None:
     store = await source.connect()
     try:
         fresh, forgotten = await _not_recorded(store, events, archive, source.tenant)

@@ -15,7 +15,7 @@ from archive.archive_check import ArchiveCheck
 from archive.archive_snapshot import ArchiveSnapshot
 from archive.finding import Finding
 from engine.errors import ConfigError
-from liverec.event_store import EventStore
+from liverec.tenant_store import TenantStore
 
 console = Console(stderr=True)
 
@@ -23,7 +23,7 @@ console = Console(stderr=True)
 def verify_events(archive: Path | None, tenant: str) -> bool:
     """Check an archive, and the store at REDIS_URL against it; print what was found and return whether all is well."""
     findings = [*(() if archive is None else _of_archive(archive))]
-    if EventStore.is_set():
+    if TenantStore.is_set():
         # A damaged archive can tell nothing of histories.
         if not any(finding.wrong for finding in findings[:1]):
             findings += asyncio.run(_of_histories(archive, tenant))
@@ -41,7 +41,7 @@ def _of_archive(folder: Path) -> list[Finding]:
 
 
 async def _of_histories(archive: Path | None, tenant: str) -> list[Finding]:
-    store = await EventStore.of(tenant).connect()
+    store = await TenantStore.of(tenant).connect()
     try:
         return await HistoryCheck(store, archive, tenant).findings()
     finally:

@@ -14,10 +14,8 @@ from rich.console import Console
 
 from app.item_document import ItemDocument
 from app.item_store import ItemStore, Media
-from app.settings import Settings
-from app.store_connection import StoreConnection
 from engine.atomic import atomic_folder
-from engine.errors import ConfigError
+from liverec.tenant_store import TenantStore
 
 TABLE = "items.parquet"
 FOLDERS = {"image": "images", "audio": "audio"}
@@ -40,14 +38,9 @@ console = Console(stderr=True)
 
 def export_items(out: Path, tenant: str = "") -> None:
     """Write items.parquet with the files that it names to a new folder; a tenant's items if one is named."""
-    settings = Settings.read()
-    if settings.redis_url is None:
-        raise ConfigError(
-            "REDIS_URL is not set; it must name the store that the service uses (a private one is"
-            f" unix://{settings.var.resolve()}/valkey/valkey.sock)"
-        )
+    source = TenantStore.of(tenant)
     with atomic_folder(out) as folder:
-        rows, parted = asyncio.run(_export(settings.redis_url.get_secret_value(), settings, tenant, folder))
+        rows, parted = asyncio.run(_export(source, folder))
         table_of(rows).write_parquet(folder / TABLE)
     images = sum(bool(row["image"]) for row in rows)
     console.print(
@@ -72,11 +65,11 @@ def table_of(rows: Sequence[Row]) -> pl.DataFrame:
     return pl.DataFrame(columns, schema, strict=True)
 
 
-async def _export(url: str, settings: Settings, tenant: str, folder: Path) -> tuple[list[Row], list[str]]:
+async def _export(source: TenantStore, folder: Path) -> tuple[list[Row], list[str]]:
     """Return the rows, and which items lose a file that only the items file below names."""
-    connection = await StoreConnection.connect(url, settings)
+    connection = await source.connection()
     try:
-        store, rows, parted = ItemStore(connection.of_tenant(tenant)), dict[str, Row](), set[str]()
+        store, rows, parted = ItemStore(connection), dict[str, Row](), set[str]()
         async for documents in store.scan():
             # Of what was only hidden, the items file that described it says more.
             here = [each for each in documents if not each.is_deleted and not each.of_bundle]

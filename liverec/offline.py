@@ -12,9 +12,6 @@ import polars as pl
 from rich.console import Console
 from rich.table import Table
 
-from app.settings import Settings
-from app.store import Store
-from app.store_connection import StoreConnection
 from app.user_store import UserStore
 from archive.manifest import is_archive
 from engine.atomic import check_target, write_atomically
@@ -22,6 +19,7 @@ from engine.bundle import Bundle
 from engine.errors import BundleError, ConfigError, DataError
 from engine.recommender import Recommender
 from liverec.data_options import DataOptions, named_values
+from liverec.tenant_store import TenantStore
 from training.baselines import baseline_lists
 from training.checkpoint import Checkpoint
 from training.cleaning import CleaningRules, clean
@@ -185,31 +183,25 @@ def export(histories: Sequence[Path], out: Path, bundle: Path, column: Texts, ca
 
 def load(options: DataOptions) -> None:
     """Put the histories of a data set into the store, into a tenant's namespace if one is named."""
-    settings = Settings.read()
     if is_archive(Path(options.source)):
         raise ConfigError(
             f"{options.source} is an archive: its events would count twice; use `liverec events export` and `import`"
         )
-    if settings.redis_url is None:
-        raise ConfigError("REDIS_URL is not set; it must name the store that the service uses")
+    source = TenantStore.of(options.tenant)
     events = _cleaned(options.dataset(), options.training_config().cleaning)
     user_ids = events["user_id"].unique().to_list()
-    url = settings.redis_url.get_secret_value()
-    count, forgotten = asyncio.run(_load(url, settings, options.tenant, events, user_ids))
+    count, forgotten = asyncio.run(_load(source, events, user_ids))
     console.print(f"{count:,} events of {len(user_ids) - forgotten:,} users are in the store")
     if forgotten:
         console.print(f"{forgotten:,} users were forgotten there, and their events left out")
 
 
-async def _load(
-    url: str, settings: Settings, tenant: str, events: pl.DataFrame, user_ids: Sequence[str]
-) -> tuple[int, int]:
-    connection = await StoreConnection.connect(url, settings)
+async def _load(source: TenantStore, events: pl.DataFrame, user_ids: Sequence[str]) -> tuple[int, int]:
+    store = await source.connect()
     try:
-        store = await Store.of(connection.of_tenant(tenant))
         return await store.load(histories_of(events, user_ids)), await UserStore(store).count_forgotten(user_ids)
     finally:
-        await connection.close()
+        await store.close()
 
 
 def _prepare(dataset: Dataset, config: TrainingConfig) -> Preparation:

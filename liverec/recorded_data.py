@@ -11,7 +11,7 @@ from rich.console import Console
 
 from app.recorded_events import RecordedEvents
 from app.store import Store
-from liverec.event_store import EventStore
+from liverec.tenant_store import TenantStore
 from training.dataset import Dataset
 from training.recorded_dataset import added, alone
 
@@ -27,7 +27,7 @@ def with_recorded(dataset: Callable[[], Dataset] | None, archive: Path, tenant: 
     recorded, gone = asyncio.run(_read(base, archive, tenant))
     # Data sets are read lazily: the files under them must stay until the command ends.
     atexit.register(recorded.close)
-    if EventStore.is_set():
+    if TenantStore.is_set():
         console.print(f"{recorded.archived:,} events are archived, and {recorded.logged:,} in the store beyond them")
     else:
         console.print(
@@ -40,9 +40,9 @@ def with_recorded(dataset: Callable[[], Dataset] | None, archive: Path, tenant: 
 
 
 async def _read(base: Dataset | None, archive: Path, tenant: str) -> tuple[RecordedEvents, list[str]]:
-    if not EventStore.is_set():
+    if not TenantStore.is_set():
         return await RecordedEvents.read(None, archive, tenant), []
-    store = await EventStore.of(tenant).connect()
+    store = await TenantStore.of(tenant).connect()
     try:
         recorded = await RecordedEvents.read(store, archive, tenant)
     finally:

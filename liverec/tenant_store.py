@@ -1,4 +1,4 @@
-"""EventStore: the store at REDIS_URL, for the commands of events."""
+"""TenantStore: the store at REDIS_URL, for commands beside the service."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from engine.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
-class EventStore:
+class TenantStore:
     """Where the store is, and which tenant's part of it is meant."""
 
     url: str
@@ -35,11 +35,20 @@ class EventStore:
             )
         return cls(settings.redis_url.get_secret_value(), settings, tenant)
 
-    async def connect(self) -> Store:
-        """Connect; raises StoreError if the store cannot be reached. Closing what is given closes the connection."""
+    async def connection(self) -> StoreConnection:
+        """Connect; raises StoreError if the store cannot be reached, ConfigError for an impossible tenant."""
         connection = await StoreConnection.connect(self.url, self.settings)
         try:
-            return await Store.of(connection.within(self.tenant) if self.tenant else connection)
+            return connection.of_tenant(self.tenant)
+        except BaseException:
+            await connection.close()
+            raise
+
+    async def connect(self) -> Store:
+        """Connect, and check that the store fits; closing what is given closes the connection."""
+        connection = await self.connection()
+        try:
+            return await Store.of(connection)
         except BaseException:
             await connection.close()
             raise
