@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from archive.event_rows import SCHEMA, log_order
 from archive.manifest import ArchiveFile
 from engine.atomic import atomic_file, flush
 from engine.errors import DataError
+from engine.file_digest import file_digest
 
 EVENTS = "events"
 
@@ -35,7 +35,7 @@ class ArchiveFiles:
         if not rows_there:
             path.unlink()
             return None
-        size, digest = path.stat().st_size, digest_of(path)
+        size, digest = path.stat().st_size, file_digest(path)
         return ArchiveFile(name=name, day=day, rows=rows_there, bytes=size, sha256=digest, first_id=first, last_id=last)
 
     def scan(self, files: Sequence[ArchiveFile]) -> pl.LazyFrame:
@@ -49,7 +49,7 @@ class ArchiveFiles:
         """Raise DataError unless a file has the content that the manifest says."""
         path = self._folder / file.name
         try:
-            digest = digest_of(path)
+            digest = file_digest(path)
         except FileNotFoundError:
             raise DataError(f"{path} is missing. Restore it from a backup.") from None
         if digest != file.sha256:
@@ -68,12 +68,6 @@ class ArchiveFiles:
     def _there(self) -> Iterator[Path]:
         yield from (self._folder / EVENTS).glob("day=*/*")
         yield from self._folder.glob(".*.manifest.json")
-
-
-def digest_of(path: Path) -> str:
-    """Return the sha256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _span(path: Path) -> tuple[int, str, str]:

@@ -35,6 +35,7 @@ from engine.content_encoder import ContentEncoder
 from engine.content_source import ContentSource
 from engine.encoded_network import EncodedNetwork
 from engine.encoder import NetworkEncoder
+from engine.file_digest import file_digest
 from engine.index import VectorIndex
 from engine.items import ItemTable
 from engine.manifest import FileEntry, Manifest, SourceSection
@@ -195,9 +196,6 @@ def _own(encoded: EncodedNetwork) -> EncodedNetwork:
 
 
 def _entries(folder: Path) -> dict[str, FileEntry]:
-    return {path.name: FileEntry(bytes=path.stat().st_size, sha256=_sha256(path)) for path in sorted(folder.iterdir())}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return {
+        path.name: FileEntry(bytes=path.stat().st_size, sha256=file_digest(path)) for path in sorted(folder.iterdir())
+    }

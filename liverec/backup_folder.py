@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.stored_value import FORGOTTEN, StoredValue
 from engine.errors import DataError
+from engine.file_digest import file_digest
 
 MANIFEST, SEAL = "manifest.json", "manifest.sha256"
 MOST_MANIFEST_BYTES = 64 * 1024 * 1024
@@ -141,15 +142,10 @@ class BackupWriting:
     def _write(self) -> None:
         path = self._folder / f"values-{len(self._files):06d}.parquet"
         pl.DataFrame(self._rows, SCHEMA, orient="row").write_parquet(path)
-        self._files[path.name] = BackupFile(rows=len(self._rows), bytes=path.stat().st_size, sha256=_sha256(path))
+        self._files[path.name] = BackupFile(rows=len(self._rows), bytes=path.stat().st_size, sha256=file_digest(path))
         self._rows = []
 
 
 def _check(path: Path, entry: BackupFile) -> None:
-    if not path.is_file() or path.stat().st_size != entry.bytes or _sha256(path) != entry.sha256:
+    if not path.is_file() or path.stat().st_size != entry.bytes or file_digest(path) != entry.sha256:
         raise DataError(f"{path} is missing or damaged: its sha256 is not the manifest's; use another backup")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,6 +1,5 @@
 """ZIP archives, unpacked once into a cache folder: bounded, without escape, all or nothing."""
 
-import hashlib
 import shutil
 import stat
 import tempfile
@@ -9,6 +8,7 @@ import zlib
 from pathlib import Path, PurePosixPath
 
 from engine.errors import DataError
+from engine.file_digest import file_digest
 
 MAX_BYTES = 20 * 1024**3
 MAX_MEMBERS = 10_000
@@ -49,8 +49,7 @@ def sha256_of(path: Path) -> str:
     """Give the SHA-256 of a file's content in hexadecimal; raises DataError if there is no such file."""
     if not path.is_file():
         raise DataError(f"{path}: there is no such file. Check the path.")
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return file_digest(path)
 
 
 def _extract(archive: Path, folder: Path, max_bytes: int) -> None:
