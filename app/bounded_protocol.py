@@ -15,8 +15,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from app.connection_limits import (
     LEAST_BYTES_PER_SECOND,
-    MOST_HEADER_BYTES,
-    MOST_URL_BYTES,
+    MOST_HEAD_BYTES,
     ConnectionLimits,
     RefusedError,
 )
@@ -30,6 +29,8 @@ LINGER_SECONDS = 1.0
 """How long a refused client may go on sending: if it were cut off, it might never read why."""
 FIRST_SECONDS = 1.0
 """How long a worker that ends waits for the first request of who has just connected."""
+PIECE_BYTES = 16_384
+"""How much is parsed at once: a read may bring more than a whole head may have."""
 NEVER = math.inf
 
 
@@ -156,12 +157,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self._write_due = NEVER
 
     def _feed(self, data: bytes) -> None:
-        # A header that never ends reaches no callback, nor does what may follow a body.
-        if self._held_bytes > MOST_URL_BYTES + MOST_HEADER_BYTES:
-            self._limits.check_headers(0, self._held_bytes)
-        self._held_bytes += len(data)
+        pieces = memoryview(data)
         try:
-            self.parser.feed_data(data)
+            for start in range(0, len(data), PIECE_BYTES):
+                self._feed_piece(pieces[start : start + PIECE_BYTES])
         except httptools.HttpParserUpgrade:
             # Answered as if it had not asked; what it sends after that would not be HTTP/1.1.
             self._is_over = True
@@ -170,6 +169,13 @@ class BoundedProtocol(HttpToolsProtocol):
             if isinstance(error.__context__, RefusedError):
                 raise error.__context__ from error
             raise RefusedError(HTTPStatus.BAD_REQUEST, f"this is no HTTP/1.1 request ({error}); mend it") from error
+
+    def _feed_piece(self, piece: memoryview) -> None:
+        # A header that never ends reaches no callback, nor does what may follow a body.
+        if self._held_bytes > MOST_HEAD_BYTES:
+            self._limits.check_headers(0, self._held_bytes)
+        self._held_bytes += len(piece)
+        self.parser.feed_data(piece)
 
     def _watch(self, size: int) -> None:
         if self._is_in_body:

@@ -11,6 +11,8 @@ MOST_URL_BYTES = 65_535
 """What the parser of URLs can address."""
 MOST_HEADERS = 100
 MOST_HEADER_BYTES = 32_768
+MOST_HEAD_BYTES = MOST_URL_BYTES + MOST_HEADER_BYTES + 1_024
+"""With what separates them."""
 LEAST_BYTES_PER_SECOND = 1_000.0
 """What a body must bring on average, once its first seconds are over."""
 

@@ -89,6 +89,15 @@ def test_headers_are_bounded(raw: RawConnection, headers: bytes) -> None:
     assert raw.is_closed()
 
 
+@pytest.mark.parametrize("pause", [0.0, 0.02])
+def test_a_header_without_end_is_refused_however_much_is_read_at_once(patient, pause: float) -> None:
+    for _ in range(10):
+        with RawConnection(patient.port) as raw:
+            raw.send(b"GET /health/live HTTP/1.1\r\n")
+            sleep(pause)
+            raw.send(b"a" * 150_000).answer().check_problem(431)
+
+
 def test_a_hundred_headers_are_fine(raw: RawConnection) -> None:
     headers = b"".join(b"X-%d: a\r\n" % number for number in range(100))
     for _ in range(3):
