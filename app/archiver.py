@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -111,7 +110,7 @@ class Archiver:
             return 0, False
         # What a crash of the store could still undo must not be archived: it would come again as another event.
         await self._claim()
-        rows = [row_of(entry) for entry in entries]
+        rows = [row_of(partition, entry) for partition, lot in entries.items() for entry in lot]
         last = {row: self._last_version(row, forgotten) for row in self._archive.missing(rows)}
         new = [row for row, version in last.items() if row.history_version > version]
         await self._log.forget_event_ids(
@@ -120,8 +119,7 @@ class Archiver:
         if new:
             self._archive.append(new)
         await self._log.remove(entries)
-        fullest = max(Counter(entry.partition for entry in entries).values())
-        return len(new), fullest == self._each
+        return len(new), max(map(len, entries.values())) == self._each
 
     async def _forget(self, forgotten: Forgotten) -> int:
         # First, because afterwards the archive cannot tell which event_ids the users had.

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import groupby
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
+from app.logged_event import LoggedEvent
 from app.store_connection import Command, StoreConnection
 from app.store_failure import reported
 from engine.errors import ConfigError
@@ -16,20 +15,6 @@ LOGS_AT_ONCE = 8
 REMOVED_AT_ONCE = 1_000
 START, END = "-", "+"
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class LogEntry:
-    """An entry of a partition's log."""
-
-    partition: int
-    log_id: str
-    event: bytes
-    """JSON, as app.event_encoding writes it."""
-    version: int
-    """What the history had with it."""
-    timestamp: float
-    """When it happened as it counts, in unix seconds."""
 
 
 class EventLog:
@@ -44,20 +29,23 @@ class EventLog:
         self._remove = connection.script("remove_entries")
         self._forget = connection.script("forget_event_id")
 
-    async def oldest(self, count: int) -> list[LogEntry]:
-        """Return up to `count` entries of each partition, the oldest."""
-        entries = list[LogEntry]()
+    async def oldest(self, count: int) -> dict[int, list[LoggedEvent]]:
+        """Return up to `count` entries of each partition that has any, the oldest."""
+        entries: dict[int, list[LoggedEvent]] = {}
         for lot in _lots(self._partitions, LOGS_AT_ONCE):
             with reported():
                 async with self._redis.pipeline(transaction=False) as pipeline:
                     for partition in lot:
                         pipeline.xrange(self._key(partition), START, END, count)
                     replies = await pipeline.execute()
-            for partition, reply in zip(lot, replies, strict=True):
-                entries += [_entry(partition, *each) for each in reply]
+            entries |= {
+                partition: [LoggedEvent.of_entry(*each) for each in reply]
+                for partition, reply in zip(lot, replies, strict=True)
+                if reply
+            }
         return entries
 
-    async def of_partition(self, partition: int, count: int) -> AsyncIterator[list[LogEntry]]:
+    async def of_partition(self, partition: int, count: int) -> AsyncIterator[list[LoggedEvent]]:
         """Give the entries of one partition, oldest first, up to `count` at once."""
         start = START
         while True:
@@ -65,14 +53,14 @@ class EventLog:
                 lot = await self._redis.xrange(self._key(partition), start, END, count)
             if not lot:
                 return
-            yield [_entry(partition, *each) for each in lot]
+            yield [LoggedEvent.of_entry(*each) for each in lot]
             start = f"({lot[-1][0].decode()}"
 
-    async def remove(self, entries: Iterable[LogEntry]) -> None:
-        """Remove these entries and no others. If the store loses that in a crash, they are recognised."""
+    async def remove(self, entries: Mapping[int, Sequence[LoggedEvent]]) -> None:
+        """Remove these entries of partitions and no others. If the store loses that in a crash, they are recognised."""
         commands: list[Command] = []
         # By their ids: what a store that was set back to a backup has there instead must stay.
-        for partition, own in groupby(sorted(entries, key=_partition_of), key=_partition_of):
+        for partition, own in entries.items():
             ids = [entry.log_id for entry in own]
             commands += [([self._key(partition)], lot) for lot in _lots(ids, REMOVED_AT_ONCE)]
         for lot in _lots(commands, LOGS_AT_ONCE):
@@ -136,15 +124,6 @@ class EventLog:
 
 def _lots(things: Sequence[T], size: int) -> Iterator[Sequence[T]]:
     return (things[start : start + size] for start in range(0, len(things), size))
-
-
-def _partition_of(entry: LogEntry) -> int:
-    return entry.partition
-
-
-def _entry(partition: int, log_id: bytes, fields: Mapping[bytes, bytes]) -> LogEntry:
-    version, timestamp = int(fields[b"version"]), float(fields[b"timestamp"])
-    return LogEntry(partition, log_id.decode(), fields[b"event"], version, timestamp)
 
 
 def _claimed(other: str, place: str, archive_id: str, folder: str) -> ConfigError:

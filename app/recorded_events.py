@@ -12,12 +12,12 @@ from typing import Self
 
 import polars as pl
 
-from app.event_log import EventLog, LogEntry
+from app.event_log import EventLog
 from app.logged_rows import row_of
 from app.store import Store
 from archive.archive import Forgotten, doomed_users, united, without
 from archive.archive_snapshot import ArchiveSnapshot
-from archive.event_rows import IDENTITY, SCHEMA, table_of
+from archive.event_rows import IDENTITY, SCHEMA, EventRow, table_of
 from engine.errors import ConfigError
 
 READ_AT_ONCE = 1_000
@@ -77,10 +77,10 @@ class RecordedEvents:
 
 async def _spooled(store: Store, folder: Path) -> pl.LazyFrame:
     """Write the log to files: without an archive it may be larger than memory."""
-    log, kept, files = EventLog(store.connection), list[LogEntry](), list[Path]()
+    log, kept, files = EventLog(store.connection), list[EventRow](), list[Path]()
     for partition in range(store.connection.settings.partitions):
         async for lot in log.of_partition(partition, READ_AT_ONCE):
-            kept += lot
+            kept += [row_of(partition, entry) for entry in lot]
             if len(kept) >= ROWS_OF_FILE:
                 files.append(_write(folder / f"{len(files)}.parquet", kept))
                 kept = []
@@ -88,8 +88,8 @@ async def _spooled(store: Store, folder: Path) -> pl.LazyFrame:
     return pl.scan_parquet(files, schema=SCHEMA, hive_partitioning=False, glob=False)
 
 
-def _write(path: Path, entries: Sequence[LogEntry]) -> Path:
-    table_of(map(row_of, entries)).write_parquet(path)
+def _write(path: Path, rows: Sequence[EventRow]) -> Path:
+    table_of(rows).write_parquet(path)
     return path
 
 

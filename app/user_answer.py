@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
+from pydantic.config import JsonDict
 
+from app.logged_event import LoggedEvent
 from engine.events import Event
 
 OUT_OF_REACH = {
@@ -13,6 +15,7 @@ OUT_OF_REACH = {
     " --archive and REDIS_URL; other training does not",
     "store_files": "the append-only file until the server rewrites it (BGREWRITEAOF), and backups",
 }
+EXAMPLE: JsonDict = {"item_id": "50", "kind": "rating", "rating": 5.0, "timestamp": 1795400000.0, "event_id": "e-1"}
 
 
 class HistoryEvent(BaseModel):
@@ -51,9 +54,7 @@ class HistoryPage(BaseModel):
                 {
                     "user_id": "42",
                     "history_version": 184,
-                    "events": [
-                        {"item_id": "50", "kind": "rating", "rating": 5.0, "timestamp": 1795400000.0, "event_id": "e-1"}
-                    ],
+                    "events": [EXAMPLE],
                     "cursor": None,
                     "degraded": None,
                 }
@@ -71,7 +72,7 @@ class HistoryPage(BaseModel):
     """Always null: without the store there is no answer."""
 
 
-class LoggedEvent(BaseModel):
+class ExportedEvent(BaseModel):
     """An entry of the event log: what was sent, undoing included."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
@@ -88,6 +89,22 @@ class LoggedEvent(BaseModel):
     recommendation_id: str
     history_version: int
     """What the history had with it."""
+
+    @classmethod
+    def of(cls, logged: LoggedEvent) -> ExportedEvent:
+        """Return an entry of the log as it is shown."""
+        event = logged.event
+        return cls(
+            log_id=logged.log_id,
+            item_id=event.item_id,
+            kind=event.kind,
+            rating=event.value,
+            timestamp=event.timestamp,
+            counted_timestamp=logged.timestamp,
+            event_id=event.event_id,
+            recommendation_id=event.recommendation_id,
+            history_version=logged.version,
+        )
 
 
 class Exposure(BaseModel):
@@ -112,9 +129,7 @@ class UserExport(BaseModel):
                 {
                     "user_id": "42",
                     "history_version": 184,
-                    "events": [
-                        {"item_id": "50", "kind": "rating", "rating": 5.0, "timestamp": 1795400000.0, "event_id": "e-1"}
-                    ],
+                    "events": [EXAMPLE],
                     "seen_items": ["50"],
                     "log": [],
                     "exposures": [],
@@ -129,7 +144,7 @@ class UserExport(BaseModel):
     """Those that count, oldest first."""
     seen_items: list[str]
     """All items that are left out of answers, those of events that the history no longer holds included."""
-    log: list[LoggedEvent]
+    log: list[ExportedEvent]
     """All that was ever sent, as far as the log reaches back, oldest first."""
     exposures: list[Exposure]
 

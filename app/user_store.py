@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from app.event_encoding import decode_entry, log_prefix
 from app.exploration_log import EXPOSURES_KEY
 from app.history_cursor import HistoryCursor
 from app.keys import Keys
+from app.logged_event import LoggedEvent
 from app.store import Store
 from app.store_connection import Arguments
-from app.user_answer import OUT_OF_REACH, Exposure, Forgetting, HistoryEvent, HistoryPage, LoggedEvent, UserExport
+from app.user_answer import OUT_OF_REACH, ExportedEvent, Exposure, Forgetting, HistoryEvent, HistoryPage, UserExport
 
 AT_ONCE = 500
 """Entries of a log that are read, and removed, at once: requests wait meanwhile."""
 NEWEST = "+"
 
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """An entry of a stream."""
-
-    log_id: str
-    fields: dict[bytes, bytes]
+Entry = tuple[bytes, dict[bytes, bytes]]
+"""The id of an entry of a stream, and its fields."""
 
 
 class UserStore:
@@ -66,8 +60,8 @@ class UserStore:
             history_version=state.version,
             events=[HistoryEvent.of(event) for event in state.history.events],
             seen_items=sorted(state.history.seen() | state.seen),
-            log=[_logged(entry) async for lot in self._events(user_id, NEWEST) for entry in lot],
-            exposures=[_exposure(entry) async for lot in self._exposures(user_id) for entry in lot],
+            log=[ExportedEvent.of(entry) async for lot in self._events(user_id, NEWEST) for entry in lot],
+            exposures=[_exposure(*entry) async for lot in self._exposures(user_id) for entry in lot],
         )
 
     async def forget(self, user_id: str) -> Forgetting:
@@ -81,11 +75,12 @@ class UserStore:
         [(version, events, seen, cached, last)] = await self._connection.run(self._forget, [(names, [pseudonym])])
         log_entries = event_ids = exposures = 0
         async for lot in self._events(user_id, last.decode()):
-            markers = [keys.event(json.loads(entry.fields[b"event"])["event_id"]) for entry in lot]
-            removed, forgotten = await self._remove(keys.log, lot, markers, version)
+            markers = [keys.event(entry.event.event_id) for entry in lot]
+            removed, forgotten = await self._remove(keys.log, [entry.log_id for entry in lot], markers, version)
             log_entries, event_ids = log_entries + removed, event_ids + forgotten
-        async for lot in self._exposures(user_id):
-            exposures += (await self._remove(self._exposures_key, lot, [], version))[0]
+        async for shown in self._exposures(user_id):
+            ids = [log_id.decode() for log_id, _ in shown]
+            exposures += (await self._remove(self._exposures_key, ids, [], version))[0]
         return Forgetting(
             user_id=user_id,
             events=events,
@@ -110,16 +105,16 @@ class UserStore:
     def _keys(self, user_id: str) -> Keys:
         return self._connection.keys_of(user_id)
 
-    async def _events(self, user_id: str, last: str) -> AsyncIterator[list[Entry]]:
+    async def _events(self, user_id: str, last: str) -> AsyncIterator[list[LoggedEvent]]:
         prefix = log_prefix(user_id)
         async for lot in self._entries(self._keys(user_id).log, last):
-            if own := [entry for entry in lot if entry.fields[b"event"].startswith(prefix)]:
+            if own := [LoggedEvent.of_entry(*entry) for entry in lot if entry[1][b"event"].startswith(prefix)]:
                 yield own
 
     async def _exposures(self, user_id: str) -> AsyncIterator[list[Entry]]:
         wanted = user_id.encode()
         async for lot in self._entries(self._exposures_key, NEWEST):
-            if own := [entry for entry in lot if entry.fields[b"user_id"] == wanted]:
+            if own := [entry for entry in lot if entry[1][b"user_id"] == wanted]:
                 yield own
 
     async def _entries(self, stream: str, last: str) -> AsyncIterator[list[Entry]]:
@@ -130,30 +125,15 @@ class UserStore:
                 lot = await self._redis.xrange(stream, start, last, AT_ONCE)
             if not lot:
                 return
-            yield [Entry(log_id.decode(), fields) for log_id, fields in lot]
+            yield lot
             start = f"({lot[-1][0].decode()}"
 
-    async def _remove(self, stream: str, lot: list[Entry], markers: list[str], version: int) -> tuple[int, int]:
-        args: Arguments = [version, *(entry.log_id for entry in lot)]
+    async def _remove(self, stream: str, log_ids: list[str], markers: list[str], version: int) -> tuple[int, int]:
+        args: Arguments = [version, *log_ids]
         [(entries, forgotten)] = await self._connection.run(self._forget_entries, [([stream, *markers], args)])
         return entries, forgotten
 
 
-def _logged(entry: Entry) -> LoggedEvent:
-    event = json.loads(entry.fields[b"event"])
-    return LoggedEvent(
-        log_id=entry.log_id,
-        item_id=event["item_id"],
-        kind=event["kind"],
-        rating=event["value"],
-        timestamp=event["timestamp"],
-        counted_timestamp=float(entry.fields[b"timestamp"]),
-        event_id=event["event_id"],
-        recommendation_id=event["recommendation_id"],
-        history_version=int(entry.fields[b"version"]),
-    )
-
-
-def _exposure(entry: Entry) -> Exposure:
-    fields = {name.decode(): value.decode() for name, value in entry.fields.items() if name != b"user_id"}
-    return Exposure.model_validate({"log_id": entry.log_id, **fields})
+def _exposure(log_id: bytes, fields: dict[bytes, bytes]) -> Exposure:
+    known = {name.decode(): value.decode() for name, value in fields.items() if name != b"user_id"}
+    return Exposure.model_validate({"log_id": log_id.decode(), **known})

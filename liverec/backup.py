@@ -13,6 +13,7 @@ from rich.progress import Progress
 
 from app.event_log import ARCHIVE_KEY
 from app.logged_event import LoggedEvent
+from app.logged_rows import logged_of
 from app.pseudonyms import SECRET_KEY, Pseudonyms
 from app.store_restoration import StoreRestoration
 from app.store_snapshot import StoreSnapshot
@@ -22,7 +23,6 @@ from archive.archive_snapshot import ArchiveSnapshot
 from archive.event_rows import ARRIVAL, SCHEMA, EventRow, log_order
 from engine.atomic import atomic_folder, check_target
 from engine.errors import ConfigError, DataError
-from engine.events import Event
 from liverec.backup_folder import BackupFolder, BackupManifest, BackupWriting
 from liverec.tenant_store import TenantStore
 
@@ -148,9 +148,4 @@ def _archived_since(archive: ArchiveSnapshot | None, began_at: int) -> Iterator[
     for partition in range(archive.manifest.partitions):
         of_partition = rows.filter(pl.col("partition") == partition).sort(ARRIVAL).collect()
         for lot in of_partition.iter_slices(ROWS_AT_ONCE):
-            yield [_logged(EventRow(*row)) for row in lot.select(SCHEMA.names()).iter_rows()]
-
-
-def _logged(row: EventRow) -> LoggedEvent:
-    sent = row.user_id, row.item_id, row.kind, row.value, row.sent_timestamp, row.event_id, row.recommendation_id
-    return LoggedEvent(row.log_id, Event(*sent), row.history_version, row.timestamp)
+            yield [logged_of(EventRow(*row)) for row in lot.select(SCHEMA.names()).iter_rows()]
