@@ -1,6 +1,6 @@
 PYTHON ?= python3
 PIP_FLAGS ?=
-PYTEST_FLAGS ?= -n 2 --dist loadfile
+PYTEST_FLAGS ?= -n 2 --dist loadfile --no-loadscope-reorder
 DEMO_FLAGS ?=
 LOCK_FLAGS ?=
 AUDIT_FLAGS ?=
@@ -25,7 +25,7 @@ help:
 	@echo "Packages go into .venv, once for each change of pyproject.toml. Variables:"
 	@echo "  PYTHON=python3.12                3.11 or newer, to make .venv with; python3 by default"
 	@echo "  PIP_FLAGS='--extra-index-url …'  for pip install, for example an index with CPU builds of torch"
-	@echo "  PYTEST_FLAGS='-n 4 -k store'     for pytest; -n 2 --dist loadfile by default"
+	@echo "  PYTEST_FLAGS='-n 4 -k store'     for pytest; $(PYTEST_FLAGS) by default"
 	@echo "  DEMO_FLAGS='--port 8001'         for liverec demo"
 	@echo "  LOCK_FLAGS=--upgrade             to lock the newest versions; without it what is locked stays where it can"
 	@echo "  AUDIT_FLAGS=--required           to fail where the database of vulnerabilities cannot be reached"

@@ -9,6 +9,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+import steered_world
+from films import train_on_films
+from shared_folder import SharedFolder
 from tiny import TINY
 from tiny_topics import TINY_TOPICS
 from worlds import TopicWorld, markov_chain, topics
@@ -32,6 +35,12 @@ def titled(events: pl.DataFrame) -> pl.DataFrame:
 
 
 @pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> SharedFolder:
+    """What all the processes of the run use, such as bundles: training one takes some seconds."""
+    return SharedFolder(tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
 def tiny_config() -> TrainingConfig:
     return TrainingConfig.model_validate(TINY)
 
@@ -48,13 +57,9 @@ def tiny_preparation(tiny_events: pl.DataFrame, tiny_config: TrainingConfig) -> 
 
 
 @pytest.fixture(scope="session")
-def tiny_bundle(
-    tiny_preparation: Preparation, tiny_config: TrainingConfig, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def tiny_bundle(tiny_preparation: Preparation, tiny_config: TrainingConfig, shared: SharedFolder) -> Path:
     """A bundle that knows the ring: after item i it recommends item i + 1."""
-    folder = tmp_path_factory.mktemp("bundles") / "ring"
-    Pipeline(tiny_preparation, tiny_config, print).run(folder)
-    return folder
+    return shared.made("ring", Pipeline(tiny_preparation, tiny_config, print).run)
 
 
 @pytest.fixture(scope="session")
@@ -83,18 +88,26 @@ def topic_preparation(
 
 
 @pytest.fixture(scope="session")
-def topic_bundle(
-    topic_preparation: Preparation, topic_config: TrainingConfig, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def topic_bundle(topic_preparation: Preparation, topic_config: TrainingConfig, shared: SharedFolder) -> Path:
     """A bundle that reads items and knows newcomers."""
-    folder = tmp_path_factory.mktemp("topics") / "b"
-    Pipeline(topic_preparation, topic_config, print).run(folder)
-    return folder
+    return shared.made("topics", Pipeline(topic_preparation, topic_config, print).run)
 
 
 @pytest.fixture(scope="session")
 def topic_opened(topic_bundle: Path) -> Bundle:
     return Bundle.open(topic_bundle)
+
+
+@pytest.fixture(scope="session")
+def steered_bundle(shared: SharedFolder) -> Path:
+    """A bundle whose items have categories and years, with two sources and a ranker."""
+    return shared.made("steered", steered_world.train)
+
+
+@pytest.fixture(scope="session")
+def films_bundle(shared: SharedFolder) -> Path:
+    """A bundle that reads films."""
+    return shared.made("films", train_on_films)
 
 
 @pytest.fixture(scope="session")

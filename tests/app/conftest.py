@@ -14,7 +14,6 @@ from pathlib import Path
 import httpx
 import polars as pl
 import pytest
-from steered_world import train
 from tiny import TINY
 from worlds import markov_chain
 
@@ -129,12 +128,6 @@ def implicit_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def service(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Service:
     """Two workers on one store."""
     return start(workers=2, lasts=True, LIVEREC_VAR=str(tmp_path_factory.mktemp("v")))
-
-
-@pytest.fixture(scope="session")
-def steered_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle whose items have categories and years, with two sources and a ranker."""
-    return train(tmp_path_factory.mktemp("steered") / "b")
 
 
 @pytest.fixture(scope="session")

@@ -58,15 +58,14 @@ def test_what_is_still_in_the_log_after_a_crash_is_not_archived_again(url: str, 
     async def work(store: Store) -> None:
         await store.write([rated("a", "1", "e-1"), rated("b", "1", "e-1")])
         entries = await EventLog(store.connection).oldest(10)
-        keep = [
-            (f"{{p{e.partition}}}:log", e.log_id, {"event": e.event, "version": e.version, "timestamp": e.timestamp})
-            for e in entries
-        ]
+        keep = [(partition, each) for partition, lot in entries.items() for each in lot]
         await archive_round(store, out)
-        for key, log_id, fields in keep:
+        for partition, each in keep:
             # As if the archiver had been killed between the commit and the trimming; XADD takes no id that is not new.
+            key = f"{{p{partition}}}:log"
+            fields = {"event": log_entry(each.event), "version": each.version, "timestamp": each.timestamp}
             await store.connection.redis.delete(key)
-            await store.connection.redis.xadd(key, fields, id=log_id)
+            await store.connection.redis.xadd(key, fields, id=each.log_id)
         assert (await archive_round(store, out)).archived == 0
         assert await EventLog(store.connection).length() == 0
 

@@ -16,12 +16,10 @@ CLIENTS, WORKERS = 6, 2
 MUST_BE_EMPTY = ("lost", "doubled", "altered", "versions with gaps", "histories that differ")
 
 
-def run(folder: Path, size: int, seed: int) -> dict[str, object]:
+def run(folder: Path, size: int, seed: int, bundle: Path | None = None) -> dict[str, object]:
     """Kill the store `size` times and the service `size` times; raises AssertionError if a promise was broken."""
     chance, started = random.Random(seed), time.monotonic()
-    bundle = folder / "bundle"
-    if not bundle.exists():
-        train(bundle)
+    bundle = bundle or train(folder / "bundle")
     with (
         KillableStore(folder / "store") as store,
         KillableService(bundle, store.url, WORKERS, folder / "service.log", LIVEREC_VAR=str(folder)) as service,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import signal
 import time
 from collections import defaultdict
@@ -183,9 +184,13 @@ async def _drill(
     }
 
 
-def run(folder: Path, size: int, seed: int) -> dict[str, object]:
+def run(folder: Path, size: int, seed: int, bundle: Path | None = None) -> dict[str, object]:
     """Do so many rounds of changes under load."""
-    relatives(train(folder / "a"))
+    if bundle is None:
+        train(folder / "a")
+    else:
+        shutil.copytree(bundle, folder / "a")
+    relatives(folder / "a")
     versions = {name: Bundle.open(folder / name).model_version for name in ("a", "b")}
     (folder / "current").symlink_to("a", target_is_directory=True)
     with chaos_service(folder / "current", folder, WORKERS, LIVEREC_BUNDLE_POLL_SECONDS="0.5") as service:

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.encoder import Encoder, NetworkEncoder
+from engine.network_check import check_network
 from engine.runtime import Network
 from engine.window import HistoryBatch
 from models import RETRIEVERS, SequenceEncoder
@@ -93,6 +94,9 @@ class TestNetworkEncoder(EncoderContract):
     @classmethod
     def encoder(cls, name: str) -> Encoder:
         return NetworkEncoder(Network(exported.exported_encoder(name), name))
+
+    def test_a_bundle_may_hold_it(self, name: str) -> None:
+        check_network(exported.exported_encoder(name), name)
 
     def test_it_computes_what_the_network_in_training_computes(self, encoder: Encoder, name: str) -> None:
         for lengths in ([1], [30, 2], [7] * 9):

@@ -13,6 +13,7 @@ import torch
 from engine.features import Candidates
 from engine.item_vectors import ItemVectors
 from engine.items import ItemTable
+from engine.network_check import check_network
 from engine.ranking import HISTORY, NetworkRanker, Ranker, rerank
 from engine.runtime import Network
 from engine.window import IndexBatch
@@ -129,6 +130,10 @@ class TestNetworkRanker(RankerContract):
     @pytest.fixture
     def ranker(self, name: str, items: ItemTable, vectors: ItemVectors) -> Ranker:
         return NetworkRanker(Network(exported.exported_ranker(name), name), FEATURES, items, vectors)
+
+    @each_network
+    def test_a_bundle_may_hold_it(self, name: str) -> None:
+        check_network(exported.exported_ranker(name), name)
 
     @each_network
     def test_it_computes_what_the_network_in_training_computes(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import exported
 import numpy as np
 import onnx
 import pytest
@@ -15,7 +14,6 @@ from engine.bundle import Bundle
 from engine.errors import BundleError
 from engine.network_check import MOST_NODES, OPERATORS, check_network
 from engine.runtime import Network
-from models import RANKERS, RETRIEVERS
 
 
 def plain() -> ModelProto:
@@ -30,16 +28,6 @@ def refused(model: ModelProto, words: str) -> None:
     for check in (check_network, Network):
         with pytest.raises(BundleError, match=rf"net\.onnx.*{words}"):
             check(model.SerializeToString(), "net.onnx")
-
-
-@pytest.mark.parametrize("name", sorted(RETRIEVERS))
-def test_every_encoder_is_plain(name: str) -> None:
-    check_network(exported.exported_encoder(name), name)
-
-
-@pytest.mark.parametrize("name", sorted(RANKERS))
-def test_every_ranker_is_plain(name: str) -> None:
-    check_network(exported.exported_ranker(name), name)
 
 
 def test_every_network_of_a_bundle_that_reads_items_is_plain(topic_bundle: Path) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from films import train_on_films
 from flaky_proxy import FlakyProxy
 from recorded import PARTITIONS
 from served import served
@@ -43,9 +42,8 @@ Connect = Callable[..., Any]
 
 
 @pytest.fixture(scope="session")
-def films_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    bundle = train_on_films(tmp_path_factory.mktemp("films") / "b")
-    with served(bundle, tmp_path_factory.mktemp("v")) as address:
+def films_url(films_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with served(films_bundle, tmp_path_factory.mktemp("v")) as address:
         yield address
 
 

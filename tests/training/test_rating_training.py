@@ -48,6 +48,7 @@ def two_tastes(users: int = 80, items: int = 20, seed: int = 0) -> pl.DataFrame:
 
 def prepared(tiny_config: TrainingConfig, **ratings: object) -> tuple[Preparation, TrainingConfig]:
     chosen = {**tiny_config.model_dump(exclude={"ratings"}, exclude_unset=True), "ranker": {"model": "none"}}
+    chosen["retriever"] = {"model": "popularity"}
     config = TrainingConfig.model_validate({**chosen, "report": False, "ratings": ratings})
     return Preparation.of(Dataset("tastes", {"all": two_tastes().lazy()}, None), config), config
 
