@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
+import opened_store
 import polars as pl
 
 from app.archiver import Archiver, Round
@@ -24,14 +24,7 @@ SETTINGS = Settings(partitions=PARTITIONS, store_timeout_seconds=20)
 
 
 def with_store(url: str, work: Callable[[Store], Awaitable[T]], settings: Settings = SETTINGS) -> T:
-    async def run() -> T:
-        store = await Store.connect(url, settings)
-        try:
-            return await work(store)
-        finally:
-            await store.close()
-
-    return asyncio.run(run())
+    return opened_store.with_store(url, work, settings)
 
 
 async def archive_round(store: Store, folder: Path, keep_days: int | None = None, *, takes_over: bool = False) -> Round:

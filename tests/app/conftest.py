@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 import httpx
 import polars as pl
 import pytest
+from chaos.rolling_restart import relatives
 from tiny import TINY
 from worlds import markov_chain
 
@@ -128,6 +130,15 @@ def implicit_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def service(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Service:
     """Two workers on one store."""
     return start(workers=2, lasts=True, LIVEREC_VAR=str(tmp_path_factory.mktemp("v")))
+
+
+@pytest.fixture(scope="module")
+def bundles(steered_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the bundles a and b and a damaged one."""
+    folder = tmp_path_factory.mktemp("relatives")
+    shutil.copytree(steered_bundle, folder / "a")
+    relatives(folder / "a")
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 from chaos.chaos_service import ChaosService, chaos_service
-from chaos.rolling_restart import point, relatives, until
+from chaos.rolling_restart import point, until
 
 from app.bundle_watch import BundleWatch
 from app.embedded_store import EmbeddedStore
@@ -24,15 +24,6 @@ from app.store import Store
 from engine.bundle import Bundle
 
 SECONDS = 40.0
-
-
-@pytest.fixture(scope="module")
-def bundles(steered_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the bundles a and b and a damaged one."""
-    folder = tmp_path_factory.mktemp("relatives")
-    shutil.copytree(steered_bundle, folder / "a")
-    relatives(folder / "a")
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
+import opened_store
 import pytest
 from redis import Redis
 
 from app.embedded_store import EmbeddedStore
 from app.settings import Settings
 from app.store import Outcome, Store, Written
-from app.user_store import AT_ONCE, Entry, UserStore
+from app.user_store import AT_ONCE, UserStore
 from engine.errors import StoreError
 from engine.events import Event, History
 
@@ -27,14 +28,7 @@ SETTINGS = Settings(history_limit=1_000)
 
 
 def with_store(url: str, work: Callable[[Store], Awaitable[T]], settings: Settings = SETTINGS) -> T:
-    async def run() -> T:
-        store = await Store.connect(url, settings)
-        try:
-            return await work(store)
-        finally:
-            await store.close()
-
-    return asyncio.run(run())
+    return opened_store.with_store(url, work, settings)
 
 
 def event(user_id: str, item_id: str, timestamp: float = 1.0, kind: str = "rating", event_id: str = "") -> Event:
@@ -160,11 +154,11 @@ class BreaksOff(UserStore):
 
     removals = 0
 
-    async def _remove(self, stream: str, lot: list[Entry], markers: list[str], version: int) -> tuple[int, int]:
+    async def _remove(self, stream: str, log_ids: list[str], markers: list[str], version: int) -> tuple[int, int]:
         if self.removals:
             raise StoreError("gone")
         self.removals += 1
-        return await super()._remove(stream, lot, markers, version)
+        return await super()._remove(stream, log_ids, markers, version)
 
 
 def test_forgetting_that_broke_off_is_completed_by_repeating(url: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import time
@@ -11,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
+import opened_store
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -28,14 +28,7 @@ SETTINGS = Settings(history_limit=10)
 
 
 def with_store(url: str, work: Callable[[Store], Awaitable[T]], settings: Settings = SETTINGS) -> T:
-    async def run() -> T:
-        store = await Store.connect(url, settings)
-        try:
-            return await work(store)
-        finally:
-            await store.close()
-
-    return asyncio.run(run())
+    return opened_store.with_store(url, work, settings)
 
 
 def event(user_id: str, item_id: str, timestamp: float = 1.0, event_id: str = "", value: float = 4.0) -> Event:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +13,7 @@ import httpx
 import psutil
 import pytest
 from chaos.chaos_service import ChaosService, chaos_service
-from chaos.rolling_restart import point, relatives
+from chaos.rolling_restart import point
 
 SECONDS = 60.0
 
@@ -38,15 +37,6 @@ def gauges(service: ChaosService) -> set[int]:
 
 def has_successor(service: ChaosService, pid: int) -> bool:
     return len(pids(service) - {pid}) == 2
-
-
-@pytest.fixture(scope="module")
-def bundles(steered_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the bundles a and b and a damaged one."""
-    folder = tmp_path_factory.mktemp("relatives")
-    shutil.copytree(steered_bundle, folder / "a")
-    relatives(folder / "a")
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -71,7 +71,7 @@ def boot(
     ring: KeyRing,
     keys: list[str],
     monitors: tuple[str, str],
-    item_store: str,
+    url_of_tenants: str,
     steered_bundle: Path,
     tiny_bundle: Path,
 ):
@@ -80,7 +80,7 @@ def boot(
 
     def one(var: Path):
         more = keyed(ring) | {"LIVEREC_TENANTS": json.dumps(bundles), "LIVEREC_VAR": str(var)}
-        return start(workers=2, redis_url=item_store, bundle=steered_bundle, **more)
+        return start(workers=2, redis_url=url_of_tenants, bundle=steered_bundle, **more)
 
     return one
 
@@ -97,6 +97,12 @@ def readers(start, ring: KeyRing, keys: list[str], url_of_readers: str, topic_bu
     settings = keyed(ring, NAMES[1:], topic_bundle) | {"LIVEREC_VAR": str(tmp_path_factory.mktemp("v"))}
     service = start(workers=2, redis_url=url_of_readers, bundle=topic_bundle, **settings)
     return [Tenant(service, key) for key in keys]
+
+
+@pytest.fixture(scope="module")
+def url_of_tenants(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with EmbeddedStore(tmp_path_factory.mktemp("t")) as store:
+        yield store.url
 
 
 @pytest.fixture(scope="module")
@@ -219,7 +225,7 @@ def test_metrics_are_not_for_tenants(tenants: list[Tenant], monitors: tuple[str,
     assert all(f'liverec_item_lag{{tenant="{each}"}}' in shown for each in NAMES)
 
 
-def test_all_of_it_outlives_a_restart(boot, keys: list[str], name: str, tmp_path: Path, item_store: str) -> None:
+def test_all_of_it_outlives_a_restart(boot, keys: list[str], name: str, tmp_path: Path, url_of_tenants: str) -> None:
     first = boot(tmp_path / "1")
     a, b = (Tenant(first, key) for key in keys[1:])
     a.rate(name, "item 3")
@@ -232,7 +238,7 @@ def test_all_of_it_outlives_a_restart(boot, keys: list[str], name: str, tmp_path
     assert [event["item_id"] for event in b.get(f"/users/{name}/history")["events"]] == ["item 5"]
     assert [name in each.ask("GET", "/items/item 6").text for each in (a, b)] == [True, False]
     second.stop()
-    with Redis.from_url(item_store) as redis:
+    with Redis.from_url(url_of_tenants) as redis:
         found = [key.decode() for key in redis.scan_iter() if name.encode() in key]
     assert found
     assert all(key.startswith(("acme:", "umbrella:")) for key in found if ":h:" in key)

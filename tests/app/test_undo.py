@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 from urllib.parse import quote
 
+import opened_store
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -27,14 +27,7 @@ SENT = st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(KINDS), st.int
 
 
 def with_store(url: str, work: Callable[[Store], Awaitable[T]], limit: int = 1_000) -> T:
-    async def run() -> T:
-        store = await Store.connect(url, Settings(history_limit=limit))
-        try:
-            return await work(store)
-        finally:
-            await store.close()
-
-    return asyncio.run(run())
+    return opened_store.with_store(url, work, Settings(history_limit=limit))
 
 
 def event(user_id: str, item_id: str, kind: str, timestamp: float) -> Event:

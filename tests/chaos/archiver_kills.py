@@ -32,7 +32,7 @@ from engine.events import Event
 
 USERS, ITEMS, LOT = 40, 60, 20
 PAUSE_SECONDS = 0.01
-PATIENCE_SECONDS = 2.0
+PATIENCE_SECONDS = 10.0
 LONGEST_SECONDS = 0.25
 """A round takes about 30 ms; kills come within this time after the first contact with the store."""
 READY = 3

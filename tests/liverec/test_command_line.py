@@ -27,6 +27,7 @@ QUICK = [
     "--set=retriever.events_per_batch=200",
     "--set=retriever.averaging=0.9",
     "--set=retriever.first_epochs=6",
+    "--set=ratings.model=bias",
     "--set=ranker.epochs=1",
     "--set=ranker.keep=always",
     "--set=ranker.held_out=3",
@@ -256,20 +257,34 @@ def test_a_damaged_bundle_is_not_served(tiny_bundle: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("LIVEREC_WORKRES", "2", ["unknown setting LIVEREC_WORKRES", "LIVEREC_WORKERS"]),
+        ("LIVEREC_REDIS_URL", "redis://x", ["unknown setting LIVEREC_REDIS_URL", "REDIS_URL"]),
+        ("LIVEREC_HOST", ".x", ["LIVEREC_HOST is '.x'"]),
+        ("REDIS_URL", "redis://:my/secret@host:6379", ["REDIS_URL", "percent-encode the password"]),
+        ("LIVEREC_WORKERS", "0", ["LIVEREC_WORKERS", "greater than or equal to 1"]),
+    ],
+)
+def test_a_wrong_setting_is_named(
+    run, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: list[str]
+) -> None:
+    monkeypatch.setenv(name, value)
+    check_refusal(run("serve", "--bundle", tiny_bundle), *words)
+
+
+@pytest.mark.parametrize(
     ("environment", "words"),
     [
         ({"REDIS_URL": "redis://127.0.0.1:1"}, ["the store cannot be used", "REDIS_URL"]),
         ({"REDIS_URL": "nonsense"}, ["REDIS_URL"]),
-        ({"LIVEREC_WORKRES": "2"}, ["unknown setting LIVEREC_WORKRES", "LIVEREC_WORKERS"]),
-        ({"LIVEREC_REDIS_URL": "redis://x"}, ["unknown setting LIVEREC_REDIS_URL", "REDIS_URL"]),
-        ({"LIVEREC_HOST": ".x"}, ["LIVEREC_HOST is '.x'"]),
-        ({"REDIS_URL": "redis://:my/secret@host:6379"}, ["REDIS_URL", "percent-encode the password"]),
         ({"LIVEREC_HISTORY_LIMIT": "10"}, ["LIVEREC_HISTORY_LIMIT is 10", "set it to at least 12"]),
-        ({"LIVEREC_WORKERS": "0"}, ["LIVEREC_WORKERS", "greater than or equal to 1"]),
         ({"LIVEREC_VAR": "/tmp/" + "x" * 120}, ["too long for a socket", "LIVEREC_VAR"]),
     ],
 )
-def test_a_wrong_environment_is_named(tiny_bundle: Path, environment: dict[str, str], words: list[str]) -> None:
+def test_what_the_service_cannot_work_with_is_named(
+    tiny_bundle: Path, environment: dict[str, str], words: list[str]
+) -> None:
     check_refusal(serve("--bundle", tiny_bundle, **environment), *words)
 
 

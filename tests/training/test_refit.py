@@ -10,6 +10,7 @@ import pytest
 from tiny import TINY
 from worlds import SCHEMA
 
+from engine.bundle import Bundle
 from engine.errors import DataError
 from engine.events import Event, History
 from engine.query import Query
@@ -50,17 +51,23 @@ def trained(**changes: Any) -> tuple[Preparation, TrainingConfig, TrainedStages]
     return preparation, config, Pipeline(preparation, config, print).train()
 
 
-def after_the_curtain(preparation: Preparation, config: TrainingConfig, stages: TrainedStages) -> str:
-    recommender = Assembly(preparation, config, stages).bundle().recommender()
+@pytest.fixture(scope="module")
+def bundles() -> list[Bundle]:
+    """One that was not refitted, and one that was."""
+    return [Assembly(*trained(refit=refit)).bundle() for refit in (False, True)]
+
+
+def after_the_curtain(bundle: Bundle) -> str:
     names = ("act 1", "act 2", "act 5", "act 6", "curtain")
     events = [Event("u", name, "rating", 3.0 + step % 3, 1_000.0 * step) for step, name in enumerate(names)]
     history = History(tuple(events))
-    return recommender.recommend([Query(history, 1)])[0].items[0].item_id
+    return bundle.recommender().recommend([Query(history, 1)])[0].items[0].item_id
 
 
-def test_what_only_validation_shows_is_learned() -> None:
-    assert after_the_curtain(*trained()) != "encore"
-    assert after_the_curtain(*trained(refit=True)) == "encore"
+def test_what_only_validation_shows_is_learned(bundles: list[Bundle]) -> None:
+    once, again = map(after_the_curtain, bundles)
+    assert once != "encore"
+    assert again == "encore"
 
 
 def test_a_refit_changes_no_measurement_and_stops_where_validation_chose() -> None:
@@ -87,8 +94,8 @@ def test_ratings_are_refitted_too(orientation: str) -> None:
     assert not np.allclose(before, after)
 
 
-def test_a_bundle_says_that_it_is_refitted() -> None:
-    once, again = (Assembly(*trained(refit=refit)).bundle().manifest for refit in (False, True))
+def test_a_bundle_says_that_it_is_refitted(bundles: list[Bundle]) -> None:
+    once, again = (bundle.manifest for bundle in bundles)
     assert (once.refit, once.data.events, once.data.users) == (False, 330, 60)
     assert (again.refit, again.data.events, again.data.users) == (True, 360, 60)
     assert again.metrics["valid retrieved"] == once.metrics["valid retrieved"]
