@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import AttributeProto, ModelProto, TensorProto, helper
+from onnx import AttributeProto, ModelProto, TensorProto, helper, numpy_helper
 
 from engine.bundle_layout import MANIFEST, SEAL
 
@@ -181,6 +181,27 @@ def whole_division(content: bytes, random: np.random.Generator) -> bytes:
         graph.initializer.append(TensorProto(name="none", data_type=1, dims=[1, 0, 4]))
         graph.initializer.append(TensorProto(name="kernel", data_type=1, dims=[1, 0, 1]))
         graph.node.append(helper.make_node("Conv", ["none", "kernel"], ["divided"], group=0))
+    return model.SerializeToString()
+
+
+def empty_recurrence(content: bytes, random: np.random.Generator) -> bytes:
+    """Let an encoder run a GRU over no events at all, which ends the process: plain operators, but no bundle's."""
+    model = onnx.load_from_string(content)
+    graph = model.graph
+    read, said = graph.input[0], graph.output[0]
+    width, hidden = (each.type.tensor_type.shape.dim[-1].dim_value for each in (read, said))
+    del graph.node[:], graph.initializer[:], graph.value_info[:]
+    shapes = {"weights": (1, 3 * hidden, width), "recurrent": (1, 3 * hidden, hidden)}
+    graph.initializer.extend(numpy_helper.from_array(np.ones(shapes[name], np.float32), name) for name in shapes)
+    graph.initializer.extend(numpy_helper.from_array(np.array([place]), f"at {place}") for place in (0, 1))
+    graph.node.extend(
+        (
+            helper.make_node("Slice", [read.name, "at 0", "at 0", "at 1"], ["nothing"]),
+            helper.make_node("Transpose", ["nothing"], ["steps"], perm=[1, 0, 2]),
+            helper.make_node("GRU", ["steps", "weights", "recurrent"], ["", "last"], hidden_size=hidden),
+            helper.make_node("Squeeze", ["last", "at 0"], [said.name]),
+        )
+    )
     return model.SerializeToString()
 
 
