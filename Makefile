@@ -10,6 +10,9 @@ VENV := .venv/.created
 DEMO := .venv/.installed-demo
 DEV := .venv/.installed-dev
 
+# Tests start hundreds of processes: without bytecode each would compile all of the code again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test check format lock sbom clean
 

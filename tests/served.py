@@ -42,11 +42,12 @@ def served(bundle: Path, var: Path, **settings: str) -> Iterator[str]:
 def wait_for(address: str, process: subprocess.Popen[bytes]) -> None:
     """Return once the address answers 200; fails if the process ends or takes too long."""
     deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        assert process.poll() is None
-        try:
-            if httpx.get(address).status_code == 200:
-                return
-        except httpx.TransportError:
-            time.sleep(0.05)
+    with httpx.Client() as http:
+        while time.monotonic() < deadline:
+            assert process.poll() is None
+            try:
+                if http.get(address).status_code == 200:
+                    return
+            except httpx.TransportError:
+                time.sleep(0.05)
     raise AssertionError(f"{address} did not become ready")

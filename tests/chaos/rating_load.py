@@ -75,20 +75,22 @@ class RatingLoad:
 
     def _client(self, seed: str) -> None:
         chance, number = random.Random(seed), 0
-        while not self._stop.is_set():
-            bodies = [_event(chance, f"{seed} {number + each}") for each in range(chance.choice((1, 1, 1, 5)))]
-            number += len(bodies)
-            path = "/rate" if "rating" in bodies[0] else "/feedback"
-            bodies = [body for body in bodies if ("rating" in body) == (path == "/rate")]
-            for _ in range(2 if chance.random() < 0.1 else 1):
-                self._until_acknowledged(path, bodies)
+        # A connection of its own for each try: a kept one would be the killed process's.
+        limits = httpx.Limits(max_keepalive_connections=0)
+        with httpx.Client(base_url=self._url, limits=limits, timeout=5) as http:
+            while not self._stop.is_set():
+                bodies = [_event(chance, f"{seed} {number + each}") for each in range(chance.choice((1, 1, 1, 5)))]
+                number += len(bodies)
+                path = "/rate" if "rating" in bodies[0] else "/feedback"
+                bodies = [body for body in bodies if ("rating" in body) == (path == "/rate")]
+                for _ in range(2 if chance.random() < 0.1 else 1):
+                    self._until_acknowledged(http, path, bodies)
 
-    def _until_acknowledged(self, path: str, bodies: list[Body]) -> None:
+    def _until_acknowledged(self, http: httpx.Client, path: str, bodies: list[Body]) -> None:
         give_up = time.monotonic() + LONGEST_SECONDS
-        # A client of its own each time: a kept connection would be the killed process's.
         while True:
             try:
-                answer = httpx.post(f"{self._url}{path}", json=bodies, timeout=5)
+                answer = http.post(path, json=bodies)
             except httpx.TransportError as error:
                 self.sent.count(type(error).__name__)
             else:
