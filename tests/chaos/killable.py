@@ -61,6 +61,9 @@ class KillableService:
         self._workers = workers
         self._files = ExitStack()
         self._log = self._files.enter_context(log.open("ab"))
+        # A kept connection would be the killed process's.
+        limits = httpx.Limits(max_keepalive_connections=0)
+        self._http = self._files.enter_context(httpx.Client(base_url=self.url, timeout=2, limits=limits))
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -110,6 +113,6 @@ class KillableService:
 
     def _is_ready(self) -> bool:
         try:
-            return httpx.get(f"{self.url}/health/ready", timeout=2).status_code == httpx.codes.OK
+            return self._http.get("/health/ready").status_code == httpx.codes.OK
         except httpx.TransportError:
             return False
