@@ -13,6 +13,8 @@ DEV := .venv/.installed-dev
 # Tests start hundreds of processes: without bytecode each would compile all of the code again.
 unexport PYTHONDONTWRITEBYTECODE
 
+# With make -j, two pips would write into one .venv at once.
+.NOTPARALLEL:
 .DEFAULT_GOAL := help
 .PHONY: help demo test check format lock sbom clean
 
@@ -78,7 +80,7 @@ $(DEMO): pyproject.toml $(VENV)
 	$(BIN)/python -m pip install $(PIP_FLAGS) -e '.[train,embedded]'
 	@touch $@
 
-# After the other: with make -j, two pips would write into one .venv at once.
-$(DEV): $(DEMO)
+# All of the other and more.
+$(DEV): pyproject.toml $(VENV)
 	$(BIN)/python -m pip install $(PIP_FLAGS) -e '.[train,embedded,audio,dev]'
-	@touch $@
+	@touch $(DEMO) $@
