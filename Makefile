@@ -10,7 +10,7 @@ VENV := .venv/.created
 DEMO := .venv/.installed-demo
 DEV := .venv/.installed-dev
 
-# Tests start hundreds of processes: without bytecode each would compile all of the code again.
+# make test starts hundreds of processes: without bytecode each would compile all of the code again.
 unexport PYTHONDONTWRITEBYTECODE
 
 # With make -j, two pips would write into one .venv at once.
@@ -30,7 +30,7 @@ help:
 	@echo "Packages go into .venv, once for each change of pyproject.toml. Variables:"
 	@echo "  PYTHON=python3.12                3.11 or newer, to make .venv with; python3 by default"
 	@echo "  PIP_FLAGS='--extra-index-url …'  for pip install, for example an index with CPU builds of torch"
-	@echo "  PYTEST_FLAGS='-n 4 -k store'     for pytest; $(PYTEST_FLAGS) by default"
+	@echo "  PYTEST_FLAGS='-n 4 -k store'     for pytest, instead of those at the top of the Makefile"
 	@echo "  DEMO_FLAGS='--port 8001'         for liverec demo"
 	@echo "  LOCK_FLAGS=--upgrade             to lock the newest versions; without it what is locked stays where it can"
 	@echo "  AUDIT_FLAGS=--required           to fail where the database of vulnerabilities cannot be reached"

@@ -171,11 +171,11 @@ class BoundedProtocol(HttpToolsProtocol):
             raise RefusedError(HTTPStatus.BAD_REQUEST, f"this is no HTTP/1.1 request ({error}); mend it") from error
 
     def _feed_piece(self, piece: memoryview) -> None:
+        self._held_bytes += len(piece)
+        self.parser.feed_data(piece)
         # A header that never ends reaches no callback, nor does what may follow a body.
         if self._held_bytes > MOST_HEAD_BYTES:
             self._limits.check_headers(0, self._held_bytes)
-        self._held_bytes += len(piece)
-        self.parser.feed_data(piece)
 
     def _watch(self, size: int) -> None:
         if self._is_in_body:

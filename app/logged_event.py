@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import fields as fields_of
 from typing import Self
 
 from engine.events import Event
+
+FIELDS = tuple(each.name for each in fields_of(Event))
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,5 +30,7 @@ class LoggedEvent:
     @classmethod
     def of_entry(cls, log_id: bytes, fields: Mapping[bytes, bytes]) -> Self:
         """Read an entry of the stream."""
-        event = Event(**json.loads(fields[b"event"]))
+        sent = json.loads(fields[b"event"])
+        # Of a newer version it may say more.
+        event = Event(**{name: sent[name] for name in FIELDS})
         return cls(log_id.decode(), event, int(fields[b"version"]), float(fields[b"timestamp"]))

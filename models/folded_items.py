@@ -30,8 +30,8 @@ class FoldedItems(UserEncoder):
             raise ValueError(f"regularisation {regularisation} must be above 0 and steps {steps} at least 1")
         self.register_buffer("codes", codes)
         self.mean_row = nn.Parameter(mean_row, requires_grad=False)
-        # After as many steps as there are dimensions the solution is exact.
-        self.regularisation, self.steps = regularisation, min(steps, codes.shape[1])
+        # After as many steps as there are dimensions the solution is exact but for rounding, which as many more mend.
+        self.regularisation, self.steps = regularisation, min(steps, 2 * codes.shape[1])
 
     def input_vectors(self) -> Tensor:
         """Return the codes with the padding row [N+1,E]."""

@@ -48,8 +48,7 @@ class MatrixFactorisation(UserEncoder):
         super().__init__()
         if min(width, steps) < 1 or regularisation <= 0:
             raise ValueError(f"width {width} and steps {steps} must be at least 1, regularisation {regularisation} > 0")
-        # After as many steps as there are dimensions the solution is exact.
-        self.steps, self.regularise_by_length = min(steps, width), regularise_by_length
+        self.steps, self.regularise_by_length = steps, regularise_by_length
         self.items = nn.Embedding(item_count, width)
         self.item_bias = nn.Parameter(torch.zeros(item_count))
         self.output_weights = nn.Parameter(torch.ones(width))

@@ -42,10 +42,7 @@ class RatingFactorisation(UserEncoder):
         if min(width, steps) < 1 or penalty < 0:
             raise ValueError(f"width {width} and steps {steps} must be at least 1, penalty {penalty} at least 0")
         features = facts.features if facts is not None else torch.zeros(item_count, 0)
-        self.steps, self.strength = (
-            min(steps, width + 1),
-            penalty * 100.0 / max(facts.events if facts is not None else 1, 1),
-        )
+        self.steps, self.strength = steps, penalty * 100.0 / max(facts.events if facts is not None else 1, 1)
         self.register_buffer("features", features.float(), persistent=False)
         self.factors, self.implicit = nn.Embedding(item_count, width), nn.Embedding(item_count, width)
         self.biases, self.log_confidences = nn.Embedding(item_count, 1), nn.Embedding(item_count, 1)

@@ -35,9 +35,10 @@ def titled(events: pl.DataFrame) -> pl.DataFrame:
 
 
 @pytest.fixture(scope="session")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> SharedFolder:
+def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> SharedFolder:
     """What all the processes of the run use, such as bundles: training one takes some seconds."""
-    return SharedFolder(tmp_path_factory)
+    own = tmp_path_factory.getbasetemp()
+    return SharedFolder((own if worker_id == "master" else own.parent) / "shared")
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -45,9 +45,8 @@ def wait_for(address: str, process: subprocess.Popen[bytes]) -> None:
     with httpx.Client() as http:
         while time.monotonic() < deadline:
             assert process.poll() is None
-            try:
+            with suppress(httpx.TransportError):
                 if http.get(address).status_code == 200:
                     return
-            except httpx.TransportError:
-                time.sleep(0.05)
+            time.sleep(0.05)
     raise AssertionError(f"{address} did not become ready")

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from filelock import FileLock
 
 
 class SharedFolder:
     """Nobody may change what is in it."""
 
-    def __init__(self, factory: pytest.TempPathFactory) -> None:
-        own = factory.getbasetemp()
-        self._root = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "shared"
+    def __init__(self, root: Path) -> None:
+        self._root = root
 
     def made(self, name: str, make: Callable[[Path], object]) -> Path:
         """Return the file or folder that `make` makes, once for each name; others wait meanwhile."""

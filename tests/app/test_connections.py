@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
+from itertools import pairwise
 from time import sleep
 
 import psutil
@@ -95,7 +96,20 @@ def test_a_header_without_end_is_refused_however_much_is_read_at_once(patient, p
         with RawConnection(patient.port) as raw:
             raw.send(b"GET /health/live HTTP/1.1\r\n")
             sleep(pause)
-            raw.send(b"a" * 150_000).answer().check_problem(431)
+            raw.send(b"a" * 120_000).answer().check_problem(431)
+
+
+@pytest.mark.parametrize("pieces", [(), (4, -1), (4, 16_000, 70_000, -100)])
+def test_the_largest_head_is_fine(raw: RawConnection, pieces: tuple[int, ...]) -> None:
+    values = [b"b" * 322] * 99 + [b"b" * (32_768 - 99 * 322 - 500)]
+    lines = [b"GET /nowhere?" + b"a" * (65_535 - 9) + b" HTTP/1.1"]
+    lines += [b"X-%03d: %s" % each for each in enumerate(values)]
+    head = b"\r\n".join(lines) + b"\r\n\r\n"
+    for _ in range(2):
+        for start, end in pairwise((0, *pieces, None)):
+            raw.send(head[start:end])
+            sleep(0.05)
+        assert raw.answer().status == 404
 
 
 def test_a_hundred_headers_are_fine(raw: RawConnection) -> None:

@@ -27,7 +27,9 @@ QUICK = [
     "--set=retriever.events_per_batch=200",
     "--set=retriever.averaging=0.9",
     "--set=retriever.first_epochs=6",
-    "--set=ratings.model=bias",
+    "--set=ratings.epochs=2",
+    "--set=ratings.network.width=4",
+    "--set=ratings.network.steps=4",
     "--set=ranker.epochs=1",
     "--set=ranker.keep=always",
     "--set=ranker.held_out=3",
@@ -267,8 +269,9 @@ def test_a_damaged_bundle_is_not_served(tiny_bundle: Path, tmp_path: Path) -> No
     ],
 )
 def test_a_wrong_setting_is_named(
-    run, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: list[str]
+    run, tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: list[str]
 ) -> None:
+    monkeypatch.setenv("LIVEREC_VAR", str(tmp_path))
     monkeypatch.setenv(name, value)
     check_refusal(run("serve", "--bundle", tiny_bundle), *words)
 

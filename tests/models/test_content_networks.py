@@ -188,7 +188,7 @@ def test_rows_have_length_one_and_no_row_is_no_number() -> None:
 COLUMNS = {"categories": 0, "hashed": 1, "numbers": 2, "tokens": 3, "image": 4, "audio": 5}
 
 
-def whole_network(text: str = "cnn") -> ContentNetwork:
+def whole_network() -> ContentNetwork:
     """A network of all kinds of parts with random weights."""
     parts: dict[str, ContentPart] = {
         "categories": DensePart(4, WIDTH),
@@ -197,7 +197,7 @@ def whole_network(text: str = "cnn") -> ContentNetwork:
         "tokens": BagPart(WORDS, WIDTH),
         "image": StatisticsPart(PictureStatistics(3), 5, WIDTH),
         "audio": StatisticsPart(PictureStatistics(1), 5, WIDTH),
-        "tokens.deep": DeepPart(text_network(text), OUTPUT, WIDTH),
+        "tokens.deep": DeepPart(text_network("cnn"), OUTPUT, WIDTH),
         "image.deep": DeepPart(PictureNetwork(3, OUTPUT, widths=(4, 6)), OUTPUT, WIDTH),
         "audio.deep": DeepPart(PictureNetwork(1, OUTPUT, widths=(4, 6)), OUTPUT, WIDTH),
     }

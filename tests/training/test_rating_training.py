@@ -30,7 +30,7 @@ RATINGS = {
     "epochs": 80,
     "learning_rate": 0.02,
     "events_per_batch": 400,
-    "network": {"width": 4, "penalty": 0.2},
+    "network": {"width": 4, "penalty": 0.2, "steps": 5},
     "refiner": REFINER,
 }
 
