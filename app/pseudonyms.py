@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from typing import Any, Self
+from typing import Self
 
 from app.store_connection import StoreConnection
 
@@ -21,15 +21,7 @@ class Pseudonyms:
     @classmethod
     async def of(cls, connection: StoreConnection) -> Self:
         """Read the store's secret; the first to come makes it."""
-        fresh = secrets.token_bytes(SECRET_BYTES)
-        # The client's own types do not tell bytes from str.
-        redis: Any = connection.redis
-        async with connection.guarded():
-            # Read first: a store that is full must let in who makes room.
-            stored = await redis.get(connection.key(SECRET_KEY))
-            if stored is None:
-                stored = await redis.set(connection.key(SECRET_KEY), fresh, nx=True, get=True)
-        return cls(fresh if stored is None else stored)
+        return cls(await connection.settled(SECRET_KEY, secrets.token_bytes(SECRET_BYTES)))
 
     def key(self, purpose: str) -> bytes:
         """Return 16 bytes to sign something else with, which tell nothing of the secret."""

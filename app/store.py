@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, Self
+from typing import Self
 
 from app.event_encoding import decode_entry, history_entry, log_entry, owner_of_id
 from app.exploration_log import EXPOSURES_KEPT, EXPOSURES_KEY, ExploredPlace
@@ -192,15 +192,9 @@ async def _check_restored(connection: StoreConnection) -> None:
 
 
 async def _check_partitions(connection: StoreConnection) -> None:
-    # The client's own types tell neither bytes from str nor what SET may return.
-    redis: Any = connection.redis
     wanted = connection.settings.partitions
-    async with connection.guarded():
-        # Read first: a store that is full must let in who makes room.
-        stored = await redis.get(connection.key(PARTITIONS_KEY))
-        if stored is None:
-            stored = await redis.set(connection.key(PARTITIONS_KEY), wanted, nx=True, get=True)
-    if stored is not None and int(stored) != wanted:
+    made_with = int(await connection.settled(PARTITIONS_KEY, str(wanted).encode()))
+    if made_with != wanted:
         raise ConfigError(
-            f"LIVEREC_PARTITIONS is {wanted} but the store was made with {int(stored)}; set it to {int(stored)}"
+            f"LIVEREC_PARTITIONS is {wanted} but the store was made with {made_with}; set it to {made_with}"
         )

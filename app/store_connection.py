@@ -94,6 +94,17 @@ class StoreConnection:
         """Return the keys of a user."""
         return Keys.of(user_id, self.settings.partitions, self.namespace)
 
+    async def settled(self, name: str, fresh: bytes) -> bytes:
+        """Return what a key holds, after giving it the fresh value if it holds none; the first to come decides."""
+        # The client's own types tell neither bytes from str nor what SET may return.
+        redis: Any = self.redis
+        async with self.guarded():
+            # Read first: a store that is full must let in who makes room.
+            stored: bytes | None = await redis.get(self.key(name))
+            if stored is None:
+                stored = await redis.set(self.key(name), fresh, nx=True, get=True)
+        return fresh if stored is None else stored
+
     @asynccontextmanager
     async def guarded(
         self, seconds: float | None = None, *, is_write: bool = False, blocks: bool = False

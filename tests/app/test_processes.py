@@ -32,8 +32,8 @@ def test_nothing_is_left_behind(start, tmp_path: Path, workers: int, how: signal
     service.stop(how)
     _, alive = psutil.wait_procs(family, timeout=20)
     assert alive == []
-    with EmbeddedStore(tmp_path) as again:
-        assert again.pid
+    again = start(redis_url="", LIVEREC_VAR=str(tmp_path))
+    again.stop()
 
 
 def test_one_folder_has_one_server(tmp_path: Path) -> None:

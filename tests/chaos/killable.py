@@ -6,15 +6,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import httpx
 import psutil
-from served import START_SECONDS, free_port
+from served import free_port, wait_for
 
 from app.embedded_store import EmbeddedStore
 
@@ -61,9 +59,6 @@ class KillableService:
         self._workers = workers
         self._files = ExitStack()
         self._log = self._files.enter_context(log.open("ab"))
-        # A kept connection would be the killed process's.
-        limits = httpx.Limits(max_keepalive_connections=0)
-        self._http = self._files.enter_context(httpx.Client(base_url=self.url, timeout=2, limits=limits))
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -84,12 +79,8 @@ class KillableService:
 
     def wait(self) -> None:
         """Return once it answers that it is ready."""
-        deadline = time.monotonic() + START_SECONDS
-        while not self._is_ready():
-            assert self._process is not None
-            assert self._process.poll() is None, "the service ended by itself"
-            assert time.monotonic() < deadline, "the service did not become ready"
-            time.sleep(0.02)
+        assert self._process is not None
+        wait_for(f"{self.url}/health/ready", self._process)
 
     def kill(self) -> None:
         """Kill all of its processes at once."""
@@ -110,9 +101,3 @@ class KillableService:
         assert self._process is not None
         found = psutil.Process(self._process.pid).children(recursive=True)
         return [each for each in found if each.is_running() and "resource_tracker" not in str(each.cmdline())]
-
-    def _is_ready(self) -> bool:
-        try:
-            return self._http.get("/health/ready").status_code == httpx.codes.OK
-        except httpx.TransportError:
-            return False

@@ -186,11 +186,7 @@ async def _drill(
 
 def run(folder: Path, size: int, seed: int, bundle: Path | None = None) -> dict[str, object]:
     """Do so many rounds of changes under load."""
-    if bundle is None:
-        train(folder / "a")
-    else:
-        shutil.copytree(bundle, folder / "a")
-    relatives(folder / "a")
+    relatives(Path(shutil.copytree(bundle or train(folder / "trained"), folder / "a")))
     versions = {name: Bundle.open(folder / name).model_version for name in ("a", "b")}
     (folder / "current").symlink_to("a", target_is_directory=True)
     with chaos_service(folder / "current", folder, WORKERS, LIVEREC_BUNDLE_POLL_SECONDS="0.5") as service:

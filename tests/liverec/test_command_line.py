@@ -264,7 +264,7 @@ def test_a_damaged_bundle_is_not_served(tiny_bundle: Path, tmp_path: Path) -> No
         ("LIVEREC_WORKRES", "2", ["unknown setting LIVEREC_WORKRES", "LIVEREC_WORKERS"]),
         ("LIVEREC_REDIS_URL", "redis://x", ["unknown setting LIVEREC_REDIS_URL", "REDIS_URL"]),
         ("LIVEREC_HOST", ".x", ["LIVEREC_HOST is '.x'"]),
-        ("REDIS_URL", "redis://:my/secret@host:6379", ["REDIS_URL", "percent-encode the password"]),
+        ("REDIS_URL", "redis://:my/secret@host:6379", ["REDIS_URL: percent-encode the password", "/ is %2F"]),
         ("LIVEREC_WORKERS", "0", ["LIVEREC_WORKERS", "greater than or equal to 1"]),
     ],
 )
