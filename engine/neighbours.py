@@ -9,6 +9,23 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
+SIEVE = 1 << 14
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Weights [W] from the events at some places [W] of a history, in order, to the candidates at some places [W]."""
+
+    events: Indices
+    places: Indices
+    weights: Floats
+    candidates: int
+
+    def sums(self, since: int = 0) -> Floats:
+        """Return the summed weight to each candidate [K] from the events at the place `since` and behind it."""
+        first = self.events.searchsorted(since)
+        sums = np.bincount(self.places[first:], self.weights[first:], minlength=self.candidates)
+        return sums.astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +44,22 @@ class NeighbourTable:
         if len(history) > 1 and (shared := self._shared(history, candidates)) is not None:
             return shared
         return np.stack([self._row(*row) for row in zip(history, candidates, strict=True)])
+
+    def links(self, history: Indices, candidates: Indices) -> Links:
+        """Return what leads from a history's items [H] to its candidates [K] (see `scores`)."""
+        events = np.flatnonzero((history >= 0) & (history < len(self.indices) - 1))
+        items = history[events]
+        neighbours = self.indices[items]
+        # Most neighbours are no candidates: a look at some bits of each tells, in time that does not grow with N.
+        is_near = np.zeros(SIEVE, dtype=bool)
+        is_near[candidates[(candidates >= 0) & (candidates < len(self.indices) - 1)] & (SIEVE - 1)] = True
+        event, column = np.nonzero(is_near[neighbours & (SIEVE - 1)])
+        order = candidates.argsort()
+        ordered, near = candidates[order], neighbours[event, column]
+        place = ordered.searchsorted(near).clip(max=len(ordered) - 1)
+        met = np.flatnonzero(ordered[place] == near)
+        event, column = event[met], column[met]
+        return Links(events[event], order[place[met]], self.weights[items[event], column], len(candidates))
 
     def sums(self, history: Indices) -> tuple[Indices, Floats]:
         """Return the items that neighbour any of a history's items [H], and the summed weight to each."""
@@ -60,11 +93,4 @@ class NeighbourTable:
         return np.take_along_axis(sums, places, axis=1).astype(np.float32)
 
     def _row(self, history: Indices, candidates: Indices) -> Floats:
-        # Zeroed memory is only touched where something is looked up, so the cost hardly grows with the catalogue.
-        history = self._items(history)
-        place = np.zeros(len(self.indices), dtype=np.int32)
-        found = (candidates >= 0) & (candidates < len(self.indices) - 1)
-        place[candidates[found]] = np.flatnonzero(found) + 1
-        met = place[self.indices[history].ravel()]
-        sums = np.bincount(met, self.weights[history].ravel(), minlength=len(candidates) + 1)
-        return sums[1:].astype(np.float32)
+        return self.links(history, candidates).sums()
