@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from engine.exposure import Draw
 from engine.features import Candidates
-from engine.source import Reading, Source
+from engine.source import Reading, Source, among
 
 Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
@@ -71,7 +71,9 @@ def joined(
 
 def contains(own: Indices, indices: Indices) -> npt.NDArray[np.bool_]:
     """Return which of `indices` [B,K] occur in the same row of `own`."""
-    found = np.stack([np.isin(row, mine) for row, mine in zip(indices, own, strict=True)])
+    if own is indices:
+        return indices >= 0
+    found = np.stack([among(row, mine) for row, mine in zip(indices, own, strict=True)])
     return found & (indices >= 0)
 
 
