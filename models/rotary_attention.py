@@ -11,6 +11,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+HIDDEN = -60.0
+"""What is added to the logit of a hidden event: e^-60 is nothing beside 1, but no number so small that processors take
+a hundred times as long for it, as for what minus infinity leaves in the vectorised exponential."""
+
 
 class Turn(NamedTuple):
     """Turns each pair of a head's dimensions by an angle that grows with the position.
@@ -36,7 +40,10 @@ class Turn(NamedTuple):
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, heads: int, mask: Tensor | None = None) -> Tensor:
-    """Return what queries [B,K,D] get of keys and values [B,L,D] as [B,K,D]; mask [B,1,K,L], causal if None."""
+    """Return what queries [B,K,D] get of keys and values [B,L,D] as [B,K,D].
+
+    mask: which of the keys each query sees, or what is added to the logits; without it queries see no later key.
+    """
     if torch.onnx.is_in_onnx_export():  # type: ignore[no-untyped-call, unused-ignore]
         return torch.onnx.ops.attention(
             query, key, value, mask, is_causal=mask is None, q_num_heads=heads, kv_num_heads=heads
@@ -44,6 +51,12 @@ def attend(query: Tensor, key: Tensor, value: Tensor, heads: int, mask: Tensor |
     query, key, value = (each.reshape(*each.shape[:2], heads, -1).transpose(1, 2) for each in (query, key, value))
     attended = functional.scaled_dot_product_attention(query, key, value, mask, is_causal=mask is None)
     return attended.transpose(1, 2).flatten(2)
+
+
+def without_future(x: Tensor) -> Tensor:
+    """Return the mask [L,L] that makes rows [B,L,D] causal, for an answer."""
+    positions = torch.arange(x.shape[1], device=x.device)
+    return (positions > positions[:, None]).to(x.dtype) * HIDDEN
 
 
 def rows_at(x: Tensor, positions: Tensor) -> Tensor:

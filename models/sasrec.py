@@ -10,6 +10,8 @@ catalogue as in Klenitskiy & Vasilev, "Turning Dross Into Gold Loss", 2023; rota
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -19,7 +21,7 @@ from models.dropout import PooledDropout
 from models.encoder import SequenceEncoder
 from models.event_embedding import EventEmbedding
 from models.initialisation import glorot
-from models.rotary_attention import Turn, attend, rows_at
+from models.rotary_attention import Turn, attend, rows_at, without_future
 
 ROTARY_BASE = 1_000.0
 
@@ -36,17 +38,16 @@ class SelfAttentionBlock(nn.Module):
         self.expand, self.contract = nn.Linear(width, expansion * width), nn.Linear(expansion * width, width)
         self.dropout = PooledDropout(dropout)
 
-    def forward(self, x: Tensor, turn: Turn, lengths: Tensor | None = None) -> Tensor:
-        """Map [B,L,D] to [B,L,D]; with lengths [B] to the row of the newest event alone [B,1,D]."""
-        if lengths is not None:
-            return self._newest(x, turn, lengths)
+    def forward(self, x: Tensor, turn: Turn, mask: Tensor | None = None) -> Tensor:
+        """Map [B,L,D] to [B,L,D]; see `attend` for the mask."""
         width = x.shape[-1]
         turned, value = self.projection(self.attention_norm(x)).split((2 * width, width), dim=-1)
         query, key = turn(turned, 2 * self.heads).chunk(2, dim=-1)
         # Padding stands to the right of every real event, so the causal mask alone hides it.
-        return self._fed(x, attend(query, key, value, self.heads))
+        return self._fed(x, attend(query, key, value, self.heads, mask))
 
-    def _newest(self, x: Tensor, turn: Turn, lengths: Tensor) -> Tensor:
+    def newest(self, x: Tensor, turn: Turn, lengths: Tensor) -> Tensor:
+        """Return of what `forward` gives the row of the newest event alone [B,1,D], without computing the others."""
         width, normed, last = x.shape[-1], self.attention_norm(x), (lengths - 1).clamp(min=0)[:, None]
         weights, biases = self.projection.weight, self.projection.bias
         query = functional.linear(rows_at(normed, last), weights[:width], biases[:width])
@@ -107,10 +108,11 @@ class SASRec(SequenceEncoder):
     def forward(self, vectors: Tensor, values: Tensor, ages: Tensor, lengths: Tensor) -> Tensor:
         """Return the user vector after the newest event [B,D+1]; the last block computes no other."""
         x, turn = self.dropout(self.events(vectors, values, ages)), self._turn(vectors)
-        *blocks, last = self.blocks
+        *blocks, last = cast("list[SelfAttentionBlock]", list(self.blocks))
+        mask = without_future(x)
         for block in blocks:
-            x = block(x, turn)
-        return self._user_vectors(last(x, turn, lengths))[:, 0]
+            x = block(x, turn, mask)
+        return self._user_vectors(last.newest(x, turn, lengths))[:, 0]
 
     def _turn(self, vectors: Tensor) -> Turn:
         positions = torch.arange(vectors.shape[1], device=vectors.device)
