@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from engine.errors import BundleError
 from engine.items import ItemTable
-from engine.neighbours import Links
+from engine.neighbours import Links, Sought
 from engine.window import IndexBatch
 
 Floats = npt.NDArray[np.float32]
@@ -70,20 +71,24 @@ class Candidates:
         )
 
 
-@dataclass(frozen=True, slots=True)
 class FeatureInputs:
-    """What features are computed from; `links`: what several of them read of a neighbour table, looked up once."""
+    """What features are computed from; of one history, a neighbour table is looked at once for all of them."""
 
-    items: ItemTable
-    candidates: Candidates
-    links: dict[str, Links] = field(default_factory=dict)
+    def __init__(self, items: ItemTable, candidates: Candidates) -> None:
+        self.items = items
+        self.candidates = candidates
+        self._links: dict[str, Links] = {}
 
-    def links_of(self, table: str) -> Links:
+    def links(self, table: str) -> Links:
         """Return the links of the only history to its candidates."""
-        if table not in self.links:
-            history, candidates = self.candidates.rows.indices[0], self.candidates.indices[0]
-            self.links[table] = self.items.neighbours[table].links(history, candidates)
-        return self.links[table]
+        if table not in self._links:
+            history = self.candidates.rows.indices[0]
+            self._links[table] = self.items.neighbours[table].links(history, self._sought)
+        return self._links[table]
+
+    @cached_property
+    def _sought(self) -> Sought:
+        return Sought(self.candidates.indices[0])
 
 
 Feature = Callable[[FeatureInputs], Floats]
@@ -128,7 +133,7 @@ def linked(table: str, newest: int | None = None) -> Feature:
             history = candidates.rows.newest(newest, given.items.vocabulary.padding_index)
             return given.items.neighbours[table].scores(history, candidates.indices)
         since = 0 if newest is None else max(int(candidates.rows.lengths[0]) - newest, 0)
-        return given.links_of(table).sums(since)[None]
+        return given.links(table).sums(since)[None]
 
     return feature
 

@@ -28,6 +28,26 @@ class Links:
         return sums.astype(np.float32)
 
 
+class Sought:
+    """Candidates [K] to be found among many items, in time that does not grow with the catalogue."""
+
+    def __init__(self, candidates: Indices) -> None:
+        """Take candidates that differ from each other; -1 stands for none."""
+        self.places = candidates.argsort()
+        self._ordered = candidates[self.places]
+        # A look at some bits of an item tells of most that they are no candidates.
+        self._is_near = np.zeros(SIEVE, dtype=bool)
+        self._is_near[candidates & (SIEVE - 1)] = True
+
+    def among(self, items: npt.NDArray[np.int32]) -> tuple[Indices, Indices]:
+        """Return where candidates stand among items [M], in order, and which candidates these are."""
+        near = self._is_near.take(items & (SIEVE - 1)).nonzero()[0]
+        found = items[near]
+        places = self._ordered.searchsorted(found)
+        is_met = self._ordered.take(places, mode="clip") == found
+        return near[is_met], self.places[places[is_met]]
+
+
 @dataclass(frozen=True, slots=True)
 class NeighbourTable:
     """indices int32 [N+1,M] and weights [N+1,M]: the M strongest neighbours of each item; row N (padding) weighs 0."""
@@ -45,21 +65,14 @@ class NeighbourTable:
             return shared
         return np.stack([self._row(*row) for row in zip(history, candidates, strict=True)])
 
-    def links(self, history: Indices, candidates: Indices) -> Links:
-        """Return what leads from a history's items [H] to its candidates [K] (see `scores`)."""
-        events = np.flatnonzero((history >= 0) & (history < len(self.indices) - 1))
+    def links(self, history: Indices, sought: Sought) -> Links:
+        """Return what leads from a history's items [H] to candidates (see `scores`)."""
+        events = (history < len(self.indices) - 1).nonzero()[0]
         items = history[events]
-        neighbours = self.indices[items]
-        # Most neighbours are no candidates: a look at some bits of each tells, in time that does not grow with N.
-        is_near = np.zeros(SIEVE, dtype=bool)
-        is_near[candidates[(candidates >= 0) & (candidates < len(self.indices) - 1)] & (SIEVE - 1)] = True
-        event, column = np.nonzero(is_near[neighbours & (SIEVE - 1)])
-        order = candidates.argsort()
-        ordered, near = candidates[order], neighbours[event, column]
-        place = ordered.searchsorted(near).clip(max=len(ordered) - 1)
-        met = np.flatnonzero(ordered[place] == near)
-        event, column = event[met], column[met]
-        return Links(events[event], order[place[met]], self.weights[items[event], column], len(candidates))
+        neighbours = self.indices[items].ravel()
+        met, places = sought.among(neighbours)
+        weights = self.weights[items].ravel()[met]
+        return Links(events[met // self.indices.shape[1]], places, weights, len(sought.places))
 
     def sums(self, history: Indices) -> tuple[Indices, Floats]:
         """Return the items that neighbour any of a history's items [H], and the summed weight to each."""
@@ -93,4 +106,4 @@ class NeighbourTable:
         return np.take_along_axis(sums, places, axis=1).astype(np.float32)
 
     def _row(self, history: Indices, candidates: Indices) -> Floats:
-        return self.links(history, candidates).sums()
+        return self.links(history, Sought(candidates)).sums()
