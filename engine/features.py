@@ -160,7 +160,9 @@ def below_best(scores: Floats, indices: Indices) -> Floats:
     """Return scores minus the best of each row; -inf where there is no candidate."""
     real = np.where(indices >= 0, scores, -np.inf)
     best = real.max(axis=1, keepdims=True, initial=-np.inf)
-    return real - np.where(np.isfinite(best), best, 0.0)
+    best[~np.isfinite(best)] = 0.0
+    below: Floats = real - best
+    return below
 
 
 IS_NEW = "is_new"

@@ -69,10 +69,10 @@ class NeighbourTable:
         """Return what leads from a history's items [H] to candidates (see `scores`)."""
         events = (history < len(self.indices) - 1).nonzero()[0]
         items = history[events]
-        neighbours = self.indices[items].ravel()
-        met, places = sought.among(neighbours)
-        weights = self.weights[items].ravel()[met]
-        return Links(events[met // self.indices.shape[1]], places, weights, len(sought.places))
+        met, places = sought.among(self.indices[items].ravel())
+        event, column = np.divmod(met, self.indices.shape[1])
+        # Of the weights only those are read that count: each may be far from the others in memory.
+        return Links(events[event], places, self.weights[items[event], column], len(sought.places))
 
     def sums(self, history: Indices) -> tuple[Indices, Floats]:
         """Return the items that neighbour any of a history's items [H], and the summed weight to each."""

@@ -28,11 +28,11 @@ class Pick(NamedTuple):
 
 def picks_of(candidates: Candidates, row: int, places: Indices, scores: Floats) -> list[Pick]:
     """Return the candidates of one history at some places, with their scores [K] and the sources that proposed them."""
-    indices = candidates.indices[row]
-    proposed = [(name, by[row]) for name, by in candidates.proposed.items()]
+    proposed = [(name, by[row, places].tolist()) for name, by in candidates.proposed.items()]
+    pairs = zip(candidates.indices[row, places].tolist(), scores[places].tolist(), strict=True)
     return [
-        Pick(int(indices[place]), float(scores[place]), tuple(name for name, by in proposed if by[place]))
-        for place in places.tolist()
+        Pick(index, score, tuple([name for name, by in proposed if by[rank]]))
+        for rank, (index, score) in enumerate(pairs)
     ]
 
 
