@@ -93,14 +93,16 @@ def solve_ridge(rows: Tensor, confidences: Tensor, targets: Tensor, regularisati
     # The matrix itself, once: no step then looks at the events again.
     matrix = columns @ (confidences * rows) + regularisation * unit
     residual = columns @ (confidences * targets)
-    solution, direction = torch.zeros_like(residual), residual
+    direction, directions, rates = residual, list[Tensor](), list[Tensor]()
     squared = residual.transpose(1, 2) @ residual
     for _ in range(steps):
         image = matrix @ direction
         # A solved row has nothing left to divide by; it then stays as it is.
         rate = squared / (direction.transpose(1, 2) @ image).clamp(min=SMALLEST_DIVISOR)
-        solution, residual = solution + rate * direction, residual - rate * image
+        directions.append(direction)
+        rates.append(rate)
+        residual = residual - rate * image
         left = residual.transpose(1, 2) @ residual
         direction = residual + left / squared.clamp(min=SMALLEST_DIVISOR) * direction
         squared = left
-    return solution
+    return torch.cat(directions, dim=2) @ torch.cat(rates, dim=1)
