@@ -72,6 +72,15 @@ def validation_problem(errors: list[ErrorDetails]) -> Response:
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=fields)
 
 
+def problem_of(error: LiverecError | RequestValidationError) -> Response:
+    """Return what answers a request that failed."""
+    if isinstance(error, RequestValidationError):
+        return validation_problem(list(error.errors()))
+    status = STATUS.get(type(error), HTTPStatus.INTERNAL_SERVER_ERROR)
+    headers = {"Retry-After": RETRY_SECONDS} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
+    return problem(status, str(error), headers, **error.members)
+
+
 def install_problems(app: FastAPI) -> None:
     """Make every error of the app a problem document."""
     app.exception_handler(LiverecError)(_foreseen)
@@ -87,13 +96,11 @@ def _shown(value: object) -> str:
 
 
 async def _foreseen(_request: Request, error: LiverecError) -> Response:
-    status = STATUS.get(type(error), HTTPStatus.INTERNAL_SERVER_ERROR)
-    headers = {"Retry-After": RETRY_SECONDS} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
-    return problem(status, str(error), headers, **error.members)
+    return problem_of(error)
 
 
 async def _invalid(_request: Request, error: RequestValidationError) -> Response:
-    return validation_problem(list(error.errors()))
+    return problem_of(error)
 
 
 async def _http(request: Request, error: HTTPException) -> Response:

@@ -12,6 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 from app.access import Access
 from app.admission import Admission
 from app.body_reading import BodyReading
+from app.direct_routes import DIRECT_ROUTES, DirectRoutes
 from app.doors import Doors
 from app.draining_server import HAND_OVER
 from app.feedback_routes import feedback_router
@@ -66,6 +67,7 @@ def create_app(settings: Settings | None = None, proven: Proven | None = None) -
     install_problems(app)
     app.state.needs_keys = doors.keys is not None
     permits = Permits(chosen.max_concurrency)
+    app.add_middleware(DirectRoutes, routes=DIRECT_ROUTES)
     app.add_middleware(BodyReading, settings=chosen, permits=permits, table=doors.table)
     if doors.keys is not None:
         app.add_middleware(Access, keys=doors.keys, table=doors.table, limits=doors.limits, metrics=doors.metrics)

@@ -102,7 +102,7 @@ class Store:
         keys = self.connection.keys_of(user_id)
         names = [keys.cache, keys.history, keys.items, keys.version]
         async with self.connection.reading():
-            version, cached, *rest = await self._read(keys=names, args=[field])
+            version, cached, *rest = await self.connection.ask(self._read, names, [field])
         if not rest:
             return UserState(version, cached, History())
         entries, seen, is_replica = rest
