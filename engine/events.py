@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 RATING, LIKE, DISLIKE, UNDO = "rating", "like", "dislike", "undo"
 OPINIONS = frozenset((RATING, LIKE, DISLIKE))
@@ -13,9 +14,8 @@ STANCES = OPINIONS | {UNDO}
 MAX_ID_BYTES = 256
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One thing that one user did with one item.
+class Event(NamedTuple):
+    """One thing that one user did with one item; a tuple, since each answer makes as many as a history has.
 
     `kind` is "rating", "like", "dislike", "undo" (which takes the opinion on the item back), or any other (a view).
     `value` is the rating in the units of the data, or None for an event without one.
