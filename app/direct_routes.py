@@ -91,12 +91,12 @@ def _user_id(_scope: Scope, rest: str) -> Arguments | None:
         return None
 
 
-def _no_key(scope: Scope, rest: str) -> Arguments | None:
-    has_key = any(name == b"idempotency-key" for name, _ in scope["headers"])
-    return None if rest or has_key else ()
+def _nothing_but_a_body(scope: Scope, rest: str) -> Arguments | None:
+    has_more = rest or scope["query_string"] or any(name == b"idempotency-key" for name, _ in scope["headers"])
+    return None if has_more else ()
 
 
 DIRECT_ROUTES = (
     DirectRoute.of(recommend_router, recommend, _user_id),
-    DirectRoute.of(feedback_router, rate, _no_key),
+    DirectRoute.of(feedback_router, rate, _nothing_but_a_body),
 )
