@@ -38,6 +38,13 @@ def fill(process: ServingProcess, item_ids: list[str]) -> None:
             http.post("/rate", json=events).raise_for_status()
 
 
+def ask_everybody(process: ServingProcess) -> None:
+    """Have a service keep an answer for each user."""
+    with httpx.Client(base_url=f"http://127.0.0.1:{process.port}", timeout=60) as http:
+        for user in range(traffic.USERS):
+            http.get(f"/recommend/u{user}").raise_for_status()
+
+
 @contextlib.contextmanager
 def ceiling(store: Path, size: int) -> Iterator[ServingProcess]:
     """Run the bare server, beside the store that a service has in this folder."""

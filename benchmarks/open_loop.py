@@ -15,6 +15,7 @@ import json
 import time
 from collections import Counter, deque
 from pathlib import Path
+from typing import cast
 
 import httptools
 import numpy as np
@@ -33,8 +34,7 @@ class Connection(asyncio.Protocol):
         self._due = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
         self._parser = httptools.HttpResponseParser(self)
         self._load.is_free(self)
 

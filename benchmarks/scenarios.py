@@ -23,7 +23,7 @@ SCENARIOS = (
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """Requests to one of the services: `cached` keeps answers, `computed` makes each anew."""
+    """Requests to one of the services: `cached` keeps answers, as `rated` does till a rating; `computed` keeps none."""
 
     service: str
     requests: list[Sent]
@@ -42,9 +42,9 @@ def scenarios(item_ids: list[str], random: np.random.Generator) -> dict[str, Sce
     return {
         "cached": Scenario("cached", reads),
         "computed": Scenario("computed", reads),
-        "after a rating": Scenario("cached", [each for pair in zip(rates, reads, strict=True) for each in pair]),
-        "mixed, 1 rating to 9 reads": Scenario("cached", mixed),
-        "rate": Scenario("cached", rates),
+        "after a rating": Scenario("rated", [each for pair in zip(rates, reads, strict=True) for each in pair]),
+        "mixed, 1 rating to 9 reads": Scenario("rated", mixed),
+        "rate": Scenario("rated", rates),
         "filter": Scenario("computed", [traffic.recommend(user, filter="year >= 1990") for user in who]),
         "explain": Scenario("computed", [traffic.recommend(user, explain="true") for user in who]),
         "batch of 20": Scenario(

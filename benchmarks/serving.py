@@ -26,7 +26,7 @@ import numpy as np
 import result
 import traffic
 from catalogue_world import make
-from contestants import ceiling, fill, librecommender, liverec
+from contestants import ask_everybody, ceiling, fill, librecommender, liverec
 from scenarios import SCENARIOS, peer_requests, scenarios
 from serving_process import ServingProcess
 from target import Target, open_loop, ratio
@@ -129,9 +129,11 @@ class Measurement:
             self._add(TWO, process, asked["computed"].requests)
 
     def _own(self, bundle: Path, name: str, workers: int, items: list[str]) -> ServingProcess:
-        keeps = {"LIVEREC_CACHE_SECONDS": "600" if name.startswith("cached") else "0"}
+        keeps = {"LIVEREC_CACHE_SECONDS": "0" if name.startswith("computed") else "86400"}
         process = self._stack.enter_context(liverec(bundle, self._var(name), workers, **keeps))
         fill(process, items)
+        if name == "cached":
+            ask_everybody(process)
         return process
 
     def _start_others(self, items: int) -> None:
