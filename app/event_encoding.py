@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from json.encoder import encode_basestring as quoted
 
 from engine.events import Event
 
@@ -18,7 +18,12 @@ def encode_json(value: object) -> str:
 
 def log_entry(event: Event) -> str:
     """Return an event as the log has it."""
-    return encode_json(asdict(event))
+    # By hand, here and below: `json` takes several times as long.
+    return (
+        f'{{"user_id":{quoted(event.user_id)},"item_id":{quoted(event.item_id)},"kind":{quoted(event.kind)}'
+        f',"value":{_number(event.value)},"timestamp":{event.timestamp!r},"event_id":{quoted(event.event_id)}'
+        f',"recommendation_id":{quoted(event.recommendation_id)}}}'
+    )
 
 
 def log_prefix(user_id: str) -> bytes:
@@ -29,15 +34,19 @@ def log_prefix(user_id: str) -> bytes:
 def history_entry(event: Event) -> str:
     """Return an event as its history has it, behind the digits."""
     # The time that counts is the entry's score; here it keeps two views of one item from being one entry.
-    return encode_json([event.item_id, event.kind, event.value, event.timestamp, event.event_id])
+    return f"{owner_of_id(event)[:-1]},{event.timestamp!r},{quoted(event.event_id)}]"
 
 
 def owner_of_id(event: Event) -> str:
     """Return what must be the same if an event_id comes again."""
-    return encode_json([event.item_id, event.kind, event.value])
+    return f"[{quoted(event.item_id)},{quoted(event.kind)},{_number(event.value)}]"
 
 
 def decode_entry(user_id: str, entry: bytes, timestamp: float) -> Event:
     """Read an entry of a history."""
     item_id, kind, value, _, event_id = json.loads(entry[ARRIVAL_DIGITS:])
     return Event(user_id, item_id, kind, value, timestamp, event_id)
+
+
+def _number(value: float | None) -> str:
+    return "null" if value is None else repr(value)

@@ -177,16 +177,24 @@ class StoreConnection:
     ) -> list[Any]:
         async with self.redis.pipeline(transaction=False) as pipeline:
             _queue(pipeline, script, commands, further)
-            if copies is not None:
-                # A little less than what ends the connection, so that the answer tells which copies are missing.
-                pipeline.execute_command("WAITAOF", *copies, int(self.settings.store_timeout_seconds * 900))
-            replies: list[Any] = await pipeline.execute()
+            replies = await self._confirmed(pipeline, copies)
+        return replies[: len(commands)]
+
+    async def confirmed(self, pipeline: Pipeline) -> list[Any]:
+        """Execute what is queued, under `guarded`; returns the replies when all is on disk."""
+        return await self._confirmed(pipeline, self._copies)
+
+    async def _confirmed(self, pipeline: Pipeline, copies: tuple[int, int] | None) -> list[Any]:
+        if copies is not None:
+            # A little less than what ends the connection, so that the answer tells which copies are missing.
+            pipeline.execute_command("WAITAOF", *copies, int(self.settings.store_timeout_seconds * 900))
+        replies: list[Any] = await pipeline.execute()
         if copies is not None and not all(found >= wanted for found, wanted in zip(replies[-1], copies, strict=True)):
             raise StoreError(
                 f"the store did not confirm that all is on disk: {replies[-1][0]} of {copies[0]} here and"
                 f" {replies[-1][1]} of {copies[1]} on replicas; send it again, events with the same ids"
             )
-        return replies[: len(commands)]
+        return replies
 
     async def _required(self) -> tuple[int, int] | None:
         """Return on how many disks a write must be, here and on replicas; None where an answer says so already."""
