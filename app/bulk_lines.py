@@ -27,11 +27,12 @@ class BulkLines:
             *lines, rest = (rest + piece).split(b"\n")
             for start in range(0, len(lines), ROWS_AT_ONCE):
                 yield self._numbered(lines[start : start + ROWS_AT_ONCE])
-            self._check(rest)
+            _check(rest, f"line {self._number + 1}: ")
         yield self._numbered([rest])
 
     def event(self, content: bytes) -> BulkEvent:
-        """Read a line; raises ValidationError."""
+        """Read a line; raises ValidationError, and QueryError for one that is too long."""
+        _check(content)
         return BulkEvent.model_validate_json(content)
 
     def _numbered(self, lines: list[bytes]) -> list[Row]:
@@ -39,8 +40,7 @@ class BulkLines:
         self._number += len(lines)
         return rows
 
-    def _check(self, rest: bytes) -> None:
-        if len(rest) > MOST_LINE_BYTES:
-            raise QueryError(
-                f"line {self._number + 1}: it is longer than {MOST_LINE_BYTES} bytes; send one event on each line"
-            )
+
+def _check(line: bytes, which: str = "") -> None:
+    if len(line) > MOST_LINE_BYTES:
+        raise QueryError(f"{which}it is longer than {MOST_LINE_BYTES} bytes; send one event on each line")

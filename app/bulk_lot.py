@@ -24,12 +24,15 @@ class BulkLot:
         self._connection = connection
         self._pseudonyms = pseudonyms
         self._timed_here = timed_here
+        self._keys: dict[str, Keys] = {}
         self._open: dict[str, _Call] = {}
         self._calls: list[_Call] = []
 
     def add(self, event: Event) -> None:
         """Take one more."""
-        keys = self._connection.keys_of(event.user_id)
+        keys = self._keys.get(event.user_id)
+        if keys is None:
+            keys = self._keys[event.user_id] = self._connection.keys_of(event.user_id)
         call = self._open.get(keys.log)
         if call is None or len(call.places) == EVENTS_OF_A_COMMAND:
             call = self._open[keys.log] = _Call(keys)

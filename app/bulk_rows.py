@@ -23,4 +23,4 @@ class BulkRows(Protocol):
         """
 
     def event(self, content: Any) -> BulkEvent:  # noqa: ANN401 (what `pieces` gave)
-        """Check a row; raises pydantic's ValidationError."""
+        """Check a row; raises pydantic's ValidationError and QueryError."""

@@ -5,12 +5,22 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 from typing import Any
 
+from hiredis import pack_command
 from redis.exceptions import NoScriptError, ResponseError
 
 from app.bulk_lot import BulkLot
 from app.store import SECONDS_PER_DAY, Outcome, Store
 from app.store_connection import COMMANDS_IN_TIME, Arguments, Command
 from engine.events import Event
+
+
+def _packed(*words: str | bytes | int | float) -> bytes:
+    # The client library's own way takes several times as long as that of its parser, which declares one word only.
+    packed: bytes = pack_command(words)  # type: ignore[arg-type]
+    return packed
+
+
+MULTI, EXEC = _packed("MULTI"), _packed("EXEC")
 
 
 class BulkStore:
@@ -48,16 +58,14 @@ class BulkStore:
         return await self.write(lot)
 
     async def _send(self, transactions: list[list[Command]]) -> list[bytes]:
-        async with self._connection.redis.pipeline(transaction=False) as pipeline:
-            for commands in transactions:
-                pipeline.execute_command("MULTI")
-                for keys, arguments in commands:
-                    pipeline.evalsha(self._script.sha, len(keys), *keys, *arguments)
-                pipeline.execute_command("EXEC")
-            replies = await self._connection.confirmed(pipeline)
-        # Of a transaction the last reply has those of its commands; before it comes one that each was taken.
-        done = [reply for reply in replies if isinstance(reply, list)][: len(transactions)]
-        return [_checked(each) for reply in done for each in reply]
+        packed = list[bytes]()
+        for commands in transactions:
+            packed.append(MULTI)
+            packed += (_packed("EVALSHA", self._script.sha, len(keys), *keys, *rest) for keys, rest in commands)
+            packed.append(EXEC)
+        replies = await self._connection.exchange(packed, len(packed))
+        # Before a transaction's own reply comes one for each command, that it was taken.
+        return [_checked(each) for reply in replies if isinstance(reply, list) for each in reply]
 
 
 def _checked(reply: Any) -> bytes:  # noqa: ANN401 (what the client library gives)

@@ -177,23 +177,29 @@ class StoreConnection:
     ) -> list[Any]:
         async with self.redis.pipeline(transaction=False) as pipeline:
             _queue(pipeline, script, commands, further)
-            replies = await self._confirmed(pipeline, copies)
+            if copies is not None:
+                pipeline.execute_command("WAITAOF", *self._waiting(copies))
+            replies: list[Any] = await pipeline.execute()
+        if copies is not None:
+            _check_copies(replies[-1], copies)
         return replies[: len(commands)]
 
-    async def confirmed(self, pipeline: Pipeline) -> list[Any]:
-        """Execute what is queued, under `guarded`; returns the replies when all is on disk."""
-        return await self._confirmed(pipeline, self._copies)
-
-    async def _confirmed(self, pipeline: Pipeline, copies: tuple[int, int] | None) -> list[Any]:
-        if copies is not None:
-            # A little less than what ends the connection, so that the answer tells which copies are missing.
-            pipeline.execute_command("WAITAOF", *copies, int(self.settings.store_timeout_seconds * 900))
-        replies: list[Any] = await pipeline.execute()
-        if copies is not None and not all(found >= wanted for found, wanted in zip(replies[-1], copies, strict=True)):
-            raise StoreError(
-                f"the store did not confirm that all is on disk: {replies[-1][0]} of {copies[0]} here and"
-                f" {replies[-1][1]} of {copies[1]} on replicas; send it again, events with the same ids"
-            )
+    async def exchange(self, packed: Sequence[bytes], count: int) -> list[Any]:
+        """Send packed commands, under `guarded`; returns their `count` replies when all is on disk."""
+        pool: Any = self.redis.connection_pool
+        connection = await pool.get_connection()
+        try:
+            wait = () if self._copies is None else connection.pack_command("WAITAOF", *self._waiting(self._copies))
+            await connection.send_packed_command([*packed, *wait], check_health=False)
+            replies = [await connection.read_response() for _ in range(count)]
+            if self._copies is not None:
+                _check_copies(await connection.read_response(), self._copies)
+        except BaseException:
+            # What is yet to come must not be taken for the answer to something else.
+            await connection.disconnect(nowait=True)
+            raise
+        finally:
+            await pool.release(connection)
         return replies
 
     async def _required(self) -> tuple[int, int] | None:
@@ -230,6 +236,10 @@ class StoreConnection:
         # WAITAOF came with Redis 7.2, from which Valkey split off.
         return tuple(int(part) for part in str(info["redis_version"]).split(".")[:2]) >= (7, 2)
 
+    def _waiting(self, copies: tuple[int, int]) -> tuple[int, int, int]:
+        # A little less than what ends the connection, so that the answer tells which copies are missing.
+        return *copies, int(self.settings.store_timeout_seconds * 900)
+
     async def _option(self, name: str) -> str:
         async with self.guarded():
             try:
@@ -251,6 +261,14 @@ class StoreConnection:
 async def _disconnect(redis: Redis) -> None:
     with suppress(RedisError, OSError):
         await redis.connection_pool.disconnect(inuse_connections=False)
+
+
+def _check_copies(found: tuple[int, int], wanted: tuple[int, int]) -> None:
+    if found[0] < wanted[0] or found[1] < wanted[1]:
+        raise StoreError(
+            f"the store did not confirm that all is on disk: {found[0]} of {wanted[0]} here and {found[1]} of"
+            f" {wanted[1]} on replicas; send it again, events with the same ids"
+        )
 
 
 def _queue(pipeline: Pipeline, script: AsyncScript, commands: Sequence[Command], further: Sequence[Command]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from itertools import compress
@@ -141,7 +142,10 @@ class Trends:
         known = [event for event in events if self._window.knows(event) and self._knows(event.item_id)]
         ratings = np.array([event.value or 0.0 for event in known], dtype=np.float64)
         values = self._window.values_of(np.array([event.kind for event in known], dtype=str), ratings)
-        return [pair for pair in zip(known, values.tolist(), strict=True) if pair[1] > 0]
+        # What is so old that it counts for nothing in any window need not go to the store.
+        oldest = self.clock() + math.log2(NOTHING) * max(HALF_LIVES.values())
+        pairs = zip(known, values.tolist(), strict=True)
+        return [(event, value) for event, value in pairs if value > 0 and event.timestamp >= oldest]
 
     def _key(self, window: TrendWindow) -> str:
         return self._connection.key(f"{{trend}}:{window}")
