@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from itertools import compress
@@ -109,10 +108,12 @@ class Trends:
     async def _count(self, weighted: Sequence[tuple[Event, float]]) -> None:
         now = self.clock()
         args: Arguments = [repr(now), MOST_ITEMS, MOST_HALVES, repr(NOTHING), *HALF_LIVES.values()]
-        for event, weight in weighted:
-            args += [event.item_id, repr(weight), repr(min(event.timestamp, now))]
-        keys = [self._landmarks, *(self._key(window) for window in HALF_LIVES)]
-        await self._connection.run_unconfirmed(self._script, [(keys, args)], [])
+        amounts = _amounts(weighted, now)
+        for item_id, counts in amounts.items():
+            args += [item_id, *map(repr, counts)]
+        if amounts:
+            keys = [self._landmarks, *(self._key(window) for window in HALF_LIVES)]
+            await self._connection.run_unconfirmed(self._script, [(keys, args)], [])
 
     async def _first(self, window: TrendWindow) -> list[Trend]:
         read_at, top = self._top.get(window, (-TOP_SECONDS, []))
@@ -142,13 +143,24 @@ class Trends:
         known = [event for event in events if self._window.knows(event) and self._knows(event.item_id)]
         ratings = np.array([event.value or 0.0 for event in known], dtype=np.float64)
         values = self._window.values_of(np.array([event.kind for event in known], dtype=str), ratings)
-        # What is so old that it counts for nothing in any window need not go to the store.
-        oldest = self.clock() + math.log2(NOTHING) * max(HALF_LIVES.values())
-        pairs = zip(known, values.tolist(), strict=True)
-        return [(event, value) for event, value in pairs if value > 0 and event.timestamp >= oldest]
+        return [pair for pair in zip(known, values.tolist(), strict=True) if pair[1] > 0]
 
     def _key(self, window: TrendWindow) -> str:
         return self._connection.key(f"{{trend}}:{window}")
+
+
+def _amounts(weighted: Iterable[tuple[Event, float]], now: float) -> dict[str, list[float]]:
+    """Return what the events of each item count now in each window, without items that count for nothing in all."""
+    amounts = dict[str, list[float]]()
+    for event, weight in weighted:
+        age = max(now - event.timestamp, 0.0)
+        counts = [weight * 2.0 ** -(age / half_life) for half_life in HALF_LIVES.values()]
+        if max(counts) >= NOTHING:
+            before = amounts.setdefault(event.item_id, [0.0] * len(counts))
+            amounts[event.item_id] = [
+                was + (count if count >= NOTHING else 0.0) for was, count in zip(before, counts, strict=True)
+            ]
+    return amounts
 
 
 def _sorted(trends: Iterable[Trend]) -> list[Trend]:

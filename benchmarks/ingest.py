@@ -2,11 +2,11 @@
 
     python benchmarks/ingest.py [--bundle bundles/demo] [--events 100000] [--rounds 3] [--seed 1]
 
-One worker with its private store (a write is on disk before it is answered). Each round sends new events in each way, the
-ways in turn; rates are medians over rounds. "shuffled" events are of 20,000 users in any order, "sessions" 5 to 40 in a row
-of one user, as dumps of real services mostly have them. The ceiling sends the same log entries to the same store with one
-XADD each, in pipelines of 1,000, from a process that does nothing else. CPU times are those of worker and store,
-microseconds an event; on two cores no more than 1,000,000 of the larger one fit into a second.
+One worker with its private store (a write is on disk before it is answered). Each round sends new events in each way,
+the ways in turn; rates are medians over rounds. "shuffled" events are of 20,000 users in any order, "sessions" 5 to 40
+in a row of one user, as dumps of real services mostly have them. The ceiling sends the same log entries to the same
+store with one XADD each, in pipelines of 1,000, from a process that does nothing else. CPU times are those of worker
+and store, microseconds an event: in a second no more events fit than the larger of the two allows.
 """
 
 from __future__ import annotations

@@ -9,21 +9,43 @@ local log, forgotten = KEYS[1], KEYS[2]
 local limit, seconds, life, number_of_users = unpack(ARGV, 1, OPTIONS)
 limit = tonumber(limit)
 local first_marker = 2 + number_of_users * USER_KEYS
-local owners, outcomes, users = {}, {}, {}
+local owners, outcomes, users, version_keys, unknown = {}, {}, {}, {}, {}
 
 for at, marker in ipairs(redis.call('MGET', unpack(KEYS, first_marker + 1))) do
   owners[KEYS[first_marker + at]] = marker and string.match(marker, '^%d+ %d (.*)$') or nil
 end
 for number = 1, number_of_users do
   local at = 2 + (number - 1) * USER_KEYS
-  local user = {}
-  user.history, user.items, user.opinions, user.version_key, user.cache = unpack(KEYS, at + 1, at + USER_KEYS)
-  user.was = tonumber(redis.call('GET', user.version_key)
-    or redis.call('HGET', forgotten, ARGV[OPTIONS + number]) or '0')
+  local history, items, opinions, version_key, cache = unpack(KEYS, at + 1, at + USER_KEYS)
+  users[number] = {
+    history = history, items = items, opinions = opinions, version_key = version_key, cache = cache,
+    was = 0, version = 0, most = 0, keeps = false,
+  }
+  version_keys[number] = version_key
+end
+for number, version in ipairs(redis.call('MGET', unpack(version_keys))) do
+  users[number].was = tonumber(version or '0')
+  if not version then
+    unknown[#unknown + 1] = number
+  end
+end
+for number, user in ipairs(users) do
+  -- Calls of the server are what takes the time here: of who has no version there is nothing else.
+  user.most = user.was > 0 and redis.call('ZCARD', user.history) or 0
+  -- A history has an expiry where its items and opinions have one. Without one, there is none to take away.
+  user.keeps = tonumber(life) > 0 or user.was > 0 and redis.call('PTTL', user.history) ~= -1
+end
+if #unknown > 0 then
+  local names = {}
+  for place, number in ipairs(unknown) do
+    names[place] = ARGV[OPTIONS + number]
+  end
+  for place, version in ipairs(redis.call('HMGET', forgotten, unpack(names))) do
+    users[unknown[place]].was = tonumber(version or '0')
+  end
+end
+for _, user in ipairs(users) do
   user.version = user.was
-  -- No more than these can be in the history, as long as nothing is trimmed.
-  user.most = redis.call('ZCARD', user.history)
-  users[number] = user
 end
 
 local function write(user, marker, entry, timestamp, is_timed_here, tail, item, kind, owner)
@@ -56,7 +78,9 @@ local caches = {}
 for _, user in ipairs(users) do
   if user.version > user.was then
     redis.call('SET', user.version_key, string.format('%.0f', user.version))
-    keep_for(life, user.history, user.items, user.opinions)
+    if user.keeps then
+      keep_for(life, user.history, user.items, user.opinions)
+    end
     caches[#caches + 1] = user.cache
   end
 end
