@@ -12,6 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 from app.access import Access
 from app.admission import Admission
 from app.body_reading import BodyReading
+from app.bulk_routes import bulk_router
 from app.direct_routes import DIRECT_ROUTES, DirectRoutes
 from app.doors import Doors
 from app.draining_server import HAND_OVER
@@ -36,6 +37,7 @@ ROUTERS = (
     router,
     metrics_router,
     feedback_router,
+    bulk_router,
     item_router,
     item_write_router,
     user_router,

@@ -6,6 +6,7 @@ from fastapi import Request
 
 from app.answer import STORE_READ_ONLY, STORE_UNREACHABLE
 from app.api_keys import API_KEY, ApiKey
+from app.bulk_writing import BulkWriting
 from app.event_writing import EventWriting
 from app.filtering import Filtering
 from app.items import Items
@@ -41,6 +42,7 @@ class Serving:
         # Only now: the bundle's probe was made, and has been checked, with its own weights.
         recommender.weigh(DEFAULT_WEIGHTS | recommender.window.event_weights | self.settings.feedback_weights)
         self.writing = EventWriting(store, recommender, self.metrics)
+        self.bulk = BulkWriting(store, recommender, self.metrics, self.writing)
         self.users = UserStore(store)
         self.model_version = bundle.model_version
         self.bundle_state = CURRENT

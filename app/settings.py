@@ -120,6 +120,12 @@ class Settings(BaseSettings):
     """Largest body of POST and PATCH /items."""
     max_bodies_bytes: int = Field(default=134_217_728, ge=1_024)
     """Bytes of the bodies of items that a worker holds at once, and of all others; what is beyond gets 429 at once."""
+    max_uploads: int = Field(default=2, ge=1, le=64)
+    """Uploads to /events/bulk that a worker takes at once; others get 429 at once."""
+    max_upload_events: int = Field(default=10_000_000, ge=1)
+    """Events of one upload."""
+    max_upload_bytes: int = Field(default=268_435_456, ge=1_024)
+    """Largest Parquet upload; it lies in a temporary file until it is read."""
     max_image_bytes: int = Field(default=4_194_304, ge=1_024)
     """Largest image file of an item."""
     max_audio_bytes: int = Field(default=4_194_304, ge=1_024)

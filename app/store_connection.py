@@ -15,12 +15,13 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.commands.core import AsyncScript
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import NoScriptError, RedisError
 
 from app.keys import NO_TENANT, Keys, Namespace
 from app.settings import Settings, check_tenant
 from app.shared_connection import SharedConnection
 from app.store_breaker import StoreBreaker
+from app.store_durability import check_copies, required_copies
 from app.store_guard import StoreGuard
 from app.store_probe import StoreProbe
 from app.store_socket import with_store_sockets
@@ -29,7 +30,6 @@ from engine.errors import ConfigError, StoreError
 Arguments = list[str | bytes | int | float]
 Command = tuple[list[str], Sequence[str | bytes | int | float]]
 Queue = Sequence[tuple[str | bytes | int | float, ...]]
-OR_VOLATILE = "or set LIVEREC_ALLOW_VOLATILE=true"
 COMMANDS_IN_TIME = 500
 """So many commands more may take LIVEREC_STORE_TIMEOUT_SECONDS more."""
 REFUSED_SECONDS = 1.0
@@ -65,7 +65,7 @@ class StoreConnection:
         try:
             async with connection.guarded():
                 await connection.redis.ping()
-            connection._copies = await connection._required()
+            connection._copies = await required_copies(connection)
         except BaseException:
             await connection.close()
             raise
@@ -184,11 +184,7 @@ class StoreConnection:
         if copies is None:
             return (await self._writes.ask(queue))[: len(commands)]
         replies = await self._send_and_wait(queue, copies)
-        if not all(found >= wanted for found, wanted in zip(replies[-1], copies, strict=True)):
-            raise StoreError(
-                f"the store did not confirm that all is on disk: {replies[-1][0]} of {copies[0]} here and"
-                f" {replies[-1][1]} of {copies[1]} on replicas; send it again, events with the same ids"
-            )
+        check_copies(replies[-1], copies)
         return replies[: len(commands)]
 
     async def _send_and_wait(
@@ -198,54 +194,31 @@ class StoreConnection:
         async with self.redis.pipeline(transaction=False) as pipeline:
             for command in queue:
                 pipeline.execute_command(*command)
-            # A little less than what ends the connection, so that the answer tells which copies are missing.
-            pipeline.execute_command("WAITAOF", *copies, int(self.settings.store_timeout_seconds * 900))
+            pipeline.execute_command("WAITAOF", *self._waiting(copies))
             replies: list[Any] = await pipeline.execute()
         return replies
 
-    async def _required(self) -> tuple[int, int] | None:
-        """Return on how many disks a write must be, here and on replicas; None where an answer says so already."""
-        here = False if self.settings.allow_volatile else await self._waits_for_disk()
-        replicas = self.settings.confirm_replicas
-        if replicas and not await self._can_wait():
-            raise ConfigError(
-                f"LIVEREC_CONFIRM_REPLICAS is {replicas}, and only Redis 7.2, or Valkey, can wait for replicas;"
-                " use one of them, or set it to 0"
-            )
-        return (int(here or not self.settings.allow_volatile), replicas) if here or replicas else None
+    async def exchange(self, packed: Sequence[bytes], count: int) -> list[Any]:
+        """Send packed commands, under `guarded`; returns their `count` replies when all is on disk."""
+        pool: Any = self.redis.connection_pool
+        connection = await pool.get_connection()
+        try:
+            wait = () if self._copies is None else connection.pack_command("WAITAOF", *self._waiting(self._copies))
+            await connection.send_packed_command([*packed, *wait], check_health=False)
+            replies = [await connection.read_response() for _ in range(count)]
+            if self._copies is not None:
+                check_copies(await connection.read_response(), self._copies)
+        except BaseException:
+            # What is yet to come must not be taken for the answer to something else.
+            await connection.disconnect(nowait=True)
+            raise
+        finally:
+            await pool.release(connection)
+        return replies
 
-    async def _waits_for_disk(self) -> bool:
-        """Return whether the disk must be waited for; raises ConfigError for a store that is not durable."""
-        config = {name: await self._option(name) for name in ("appendonly", "appendfsync", "maxmemory-policy")}
-        if config["maxmemory-policy"] != "noeviction":
-            raise ConfigError(
-                f"the store's maxmemory-policy is {config['maxmemory-policy']}, which may throw away what must stay;"
-                f" start it with --maxmemory-policy noeviction, {OR_VOLATILE}"
-            )
-        if config["appendonly"] == "yes" and config["appendfsync"] == "always":
-            return False
-        if config["appendonly"] == "yes" and config["appendfsync"] == "everysec" and await self._can_wait():
-            return True
-        raise ConfigError(
-            "the store does not write to disk before it answers, so acknowledged ratings could be lost;"
-            f" start it with --appendonly yes --appendfsync always, {OR_VOLATILE}"
-        )
-
-    async def _can_wait(self) -> bool:
-        async with self.guarded():
-            info = await self.redis.info("server")
-        # WAITAOF came with Redis 7.2, from which Valkey split off.
-        return tuple(int(part) for part in str(info["redis_version"]).split(".")[:2]) >= (7, 2)
-
-    async def _option(self, name: str) -> str:
-        async with self.guarded():
-            try:
-                values = await self.redis.config_get(name)
-            except ResponseError as error:
-                raise ConfigError(
-                    f"the store does not tell its {name} ({error}); allow CONFIG GET, {OR_VOLATILE}"
-                ) from error
-        return "".join(value.decode() if isinstance(value, bytes) else str(value) for value in values.values())
+    def _waiting(self, copies: tuple[int, int]) -> tuple[int, int, int]:
+        # A little less than what ends the connection, so that the answer tells which copies are missing.
+        return *copies, int(self.settings.store_timeout_seconds * 900)
 
     def _refused(self) -> None:
         self._writes_again_at = time.monotonic() + REFUSED_SECONDS

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -30,6 +32,12 @@ class Event(NamedTuple):
     timestamp: float
     event_id: str = ""
     recommendation_id: str = ""
+
+
+def id_of_content(user_id: str, item_id: str, kind: str, value: float | None, timestamp: float) -> str:
+    """Return the event_id of an event that came without one: what says the same is the same event."""
+    content = json.dumps((user_id, item_id, kind, value, timestamp), ensure_ascii=False)
+    return "import-" + hashlib.sha256(content.encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True)
