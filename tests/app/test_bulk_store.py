@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -28,7 +27,7 @@ def events_of(seed: int, count: int) -> list[Event]:
     for number in range(count):
         if events and chance.random() < 0.1:
             event = chance.choice(events)
-            events.append(event if chance.random() < 0.5 else replace(event, item_id="another"))
+            events.append(event if chance.random() < 0.5 else event._replace(item_id="another"))
             continue
         kind = chance.choice(KINDS)
         value = float(chance.randint(1, 5)) if kind == "rating" else None
