@@ -68,7 +68,7 @@ def create_app(settings: Settings | None = None, proven: Proven | None = None) -
     describe_keys(app)
     install_problems(app)
     app.state.needs_keys = doors.keys is not None
-    permits = Permits(chosen.max_concurrency)
+    permits = Permits(chosen.max_concurrency, chosen.max_wait_ms / 1000)
     app.add_middleware(DirectRoutes, routes=DIRECT_ROUTES)
     app.add_middleware(BodyReading, settings=chosen, permits=permits, table=doors.table)
     if doors.keys is not None:
