@@ -10,12 +10,7 @@ BUSY_SHARE, BUSY_WINDOWS = 0.9, 5
 """A worker that used so much of its processor, for so many windows in a row, has more to do than it can."""
 LEAST = 8
 """So many are let in even where each takes long."""
-Clocks = Callable[[], tuple[float, float]]
-
-
-def _clocks() -> tuple[float, float]:
-    """Return the time, and how much of it this thread has used, in seconds."""
-    return time.perf_counter(), time.thread_time()
+Clock = Callable[[], float]
 
 
 class Permits:
@@ -25,12 +20,18 @@ class Permits:
     many as are answered within `wait_seconds`, if that is set: who came on top would only make all others wait.
     """
 
-    def __init__(self, most: int, wait_seconds: float | None = None, clocks: Clocks = _clocks) -> None:
+    def __init__(
+        self,
+        most: int,
+        wait_seconds: float | None = None,
+        clock: Clock = time.perf_counter,
+        busy_clock: Clock = time.thread_time,
+    ) -> None:
         self.most = self.limit = most
         self._wait_seconds = wait_seconds
-        self._clocks = clocks
+        self._clock, self._busy_clock = clock, busy_clock
         self._taken = self._done = self._busy_windows = 0
-        self._began, self._busy_began = clocks()
+        self._began, self._busy_began = clock(), busy_clock()
 
     @property
     def has_room(self) -> bool:
@@ -50,9 +51,10 @@ class Permits:
 
     def _look(self, wait_seconds: float) -> None:
         """Begin another window if it is time, after a look at the one that ends."""
-        now, busy_now = self._clocks()
+        now = self._clock()
         if now - self._began < WINDOW_SECONDS:
             return
+        busy_now = self._busy_clock()
         busy = busy_now - self._busy_began
         is_busy = busy >= BUSY_SHARE * (now - self._began)
         self._busy_windows = self._busy_windows + 1 if is_busy else 0

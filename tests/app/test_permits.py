@@ -15,7 +15,7 @@ class Worker:
     def __init__(self, wait_seconds: float | None, cost: float) -> None:
         self.now = self.busy = 0.0
         self.cost = cost
-        self.permits = Permits(MOST, wait_seconds, lambda: (self.now, self.busy))
+        self.permits = Permits(MOST, wait_seconds, lambda: self.now, lambda: self.busy)
 
     def works(self, seconds: float, share: float = 1.0) -> None:
         """Answer one request after the other, and rest for what is left of the time."""
