@@ -106,7 +106,7 @@ class Settings(BaseSettings):
     """Requests that a worker has under way at most, each with a connection to the store; others get 429 at once."""
     max_wait_ms: float = Field(default=10.0, gt=0, le=600_000)
     """While a worker has more to do than it can, it takes on what it answers within so many milliseconds, and at least
-    eight requests; others get 429 at once."""
+    sixteen requests; others get 429 at once."""
     deadline_ms: float | None = Field(default=None, gt=0, le=600_000)
     """Milliseconds that a list may take where the request does not say (X-Deadline-Ms); no limit if not set."""
     store_timeout_seconds: float = Field(default=1.0, gt=0, le=60)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
-from app.permits import BUSY_WINDOWS, LEAST, WINDOW_SECONDS, Permits
+from app.permits import BUSY_WINDOWS, LEAST, WINDOW_SECONDS, Permits, busy_seconds
 
 MOST = 64
 
@@ -28,11 +30,22 @@ class Worker:
             self.permits.give()
 
 
-@pytest.mark.parametrize(("cost", "wanted"), [(0.001, 10), (0.0001, MOST), (0.05, LEAST)])
+@pytest.mark.parametrize(("cost", "wanted"), [(0.0002, 50), (0.0001, MOST), (0.05, LEAST)])
 def test_who_has_too_much_to_do_lets_in_what_it_can_do_in_time(cost: float, wanted: int) -> None:
     worker = Worker(0.01, cost)
     worker.works(2 * BUSY_WINDOWS * WINDOW_SECONDS)
     assert worker.permits.limit == pytest.approx(wanted, abs=1)
+
+
+def test_the_clock_counts_what_is_done_and_not_what_is_waited_for() -> None:
+    began = busy_seconds()
+    time.sleep(0.2)
+    rested = busy_seconds() - began
+    until = time.thread_time() + 0.05
+    while time.thread_time() < until:
+        pass
+    assert rested < 0.1
+    assert busy_seconds() - began >= 0.045 + rested
 
 
 def test_a_burst_is_let_in() -> None:
