@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from engine.errors import BundleError
 from engine.items import ItemTable
+from engine.neighbours import Links, Sought
 from engine.window import IndexBatch
 
 Floats = npt.NDArray[np.float32]
@@ -56,61 +58,96 @@ class Candidates:
             {name: each[one] for name, each in self.proposed.items()},
         )
 
+    def reordered(self, order: Indices, scores: Floats) -> Candidates:
+        """Return the candidates at the places `order` [B,K] of each history, with these scores [B,K] put in order."""
+        rows = np.arange(len(order))[:, None]
+        return Candidates(
+            self.rows,
+            self.user_vectors,
+            self.indices[rows, order],
+            scores[rows, order],
+            {name: each[rows, order] for name, each in self.further.items()},
+            {name: each[rows, order] for name, each in self.proposed.items()},
+        )
 
-Feature = Callable[[ItemTable, Candidates], Floats]
+
+class FeatureInputs:
+    """What features are computed from; of one history, a neighbour table is looked at once for all of them."""
+
+    def __init__(self, items: ItemTable, candidates: Candidates) -> None:
+        self.items = items
+        self.candidates = candidates
+        self._links: dict[str, Links] = {}
+
+    def links(self, table: str) -> Links:
+        """Return the links of the only history to its candidates."""
+        if table not in self._links:
+            history = self.candidates.rows.indices[0]
+            self._links[table] = self.items.neighbours[table].links(history, self._sought)
+        return self._links[table]
+
+    @cached_property
+    def _sought(self) -> Sought:
+        return Sought(self.candidates.indices[0])
 
 
-def retrieval_score(_items: ItemTable, candidates: Candidates) -> Floats:
+Feature = Callable[[FeatureInputs], Floats]
+
+
+def retrieval_score(given: FeatureInputs) -> Floats:
     """Return how far the first source's score is below its best candidate's (<= 0)."""
-    return below_best(candidates.scores, candidates.indices)
+    return below_best(given.candidates.scores, given.candidates.indices)
 
 
-def retrieval_rank(_items: ItemTable, candidates: Candidates) -> Floats:
+def retrieval_rank(given: FeatureInputs) -> Floats:
     """Return log(1 + place in the first source's order, from 0)."""
-    places = np.log1p(np.arange(candidates.scores.shape[1], dtype=np.float32))
-    return np.broadcast_to(places, candidates.scores.shape)
+    return np.log1p(np.arange(given.candidates.scores.shape[1], dtype=np.float32))[None]
 
 
-def history_length(_items: ItemTable, candidates: Candidates) -> Floats:
+def history_length(given: FeatureInputs) -> Floats:
     """Return log(1 + number of events in the window), the same for all candidates."""
-    lengths = np.log1p(candidates.rows.lengths.astype(np.float32))
-    return np.broadcast_to(lengths[:, None], candidates.indices.shape)
+    return np.log1p(given.candidates.rows.lengths.astype(np.float32))[:, None]
 
 
-def popularity(items: ItemTable, candidates: Candidates) -> Floats:
+def popularity(given: FeatureInputs) -> Floats:
     """Return log(1 + number of training events of the item)."""
-    return np.log1p(items.column("popularity", candidates.indices))
+    return np.log1p(given.items.column("popularity", given.candidates.indices))
 
 
-def is_new(items: ItemTable, candidates: Candidates) -> Floats:
+def is_new(given: FeatureInputs) -> Floats:
     """Return 1 for an item that no training event knows, 0 for others."""
-    return np.asarray(items.column("popularity", candidates.indices) == 0, dtype=np.float32)
+    return np.asarray(given.items.column("popularity", given.candidates.indices) == 0, dtype=np.float32)
 
 
-def recency(items: ItemTable, candidates: Candidates) -> Floats:
+def recency(given: FeatureInputs) -> Floats:
     """Return log(1 + days between the item's last training event and the last of all)."""
-    return np.log1p(items.column("staleness", candidates.indices))
+    return np.log1p(given.items.column("staleness", given.candidates.indices))
 
 
 def linked(table: str, newest: int | None = None) -> Feature:
     """Return the feature: summed weight from the window's (newest) events to the candidate, in a neighbour table."""
 
-    def feature(items: ItemTable, candidates: Candidates) -> Floats:
-        history = candidates.rows.newest(newest, items.vocabulary.padding_index)
-        return items.neighbours[table].scores(history, candidates.indices)
+    def feature(given: FeatureInputs) -> Floats:
+        candidates = given.candidates
+        if len(candidates.indices) > 1:
+            history = candidates.rows.newest(newest, given.items.vocabulary.padding_index)
+            return given.items.neighbours[table].scores(history, candidates.indices)
+        since = 0 if newest is None else max(int(candidates.rows.lengths[0]) - newest, 0)
+        return given.links(table).sums(since)[None]
 
     return feature
 
 
 def source_score(name: str) -> Feature:
     """Return the feature: how far the candidate's score in a further source is below the best one (<= 0)."""
-    return lambda _items, candidates: below_best(candidates.further[name], candidates.indices)
+    return lambda given: below_best(given.candidates.further[name], given.candidates.indices)
 
 
 def source_rank(name: str) -> Feature:
     """Return the feature: log(1 + the candidate's place among all candidates in the order of a further source)."""
 
-    def feature(_items: ItemTable, candidates: Candidates) -> Floats:
+    def feature(given: FeatureInputs) -> Floats:
+        candidates = given.candidates
         order = np.argsort(-below_best(candidates.further[name], candidates.indices), axis=1, kind="stable")
         places = np.empty(order.shape, dtype=np.float32)
         np.put_along_axis(places, order, np.arange(order.shape[1], dtype=np.float32)[None], axis=1)
@@ -123,7 +160,9 @@ def below_best(scores: Floats, indices: Indices) -> Floats:
     """Return scores minus the best of each row; -inf where there is no candidate."""
     real = np.where(indices >= 0, scores, -np.inf)
     best = real.max(axis=1, keepdims=True, initial=-np.inf)
-    return real - np.where(np.isfinite(best), best, 0.0)
+    best[~np.isfinite(best)] = 0.0
+    below: Floats = real - best
+    return below
 
 
 IS_NEW = "is_new"
@@ -159,5 +198,9 @@ def candidate_features(names: Sequence[str], items: ItemTable, candidates: Candi
     known = FEATURES | {key: value for name in candidates.further for key, value in source_features(name).items()}
     if unknown := [name for name in names if name not in known]:
         raise BundleError(f"the ranker wants unknown features {unknown}; known: {sorted(known)}; train again")
-    columns = [known[name](items, candidates) for name in names]
-    return np.where((candidates.indices >= 0)[..., None], np.stack(columns, axis=-1), 0.0).astype(np.float32)
+    given, shape = FeatureInputs(items, candidates), (*candidates.indices.shape, len(names))
+    features = np.empty(shape, dtype=np.float32)
+    for place, name in enumerate(names):
+        features[..., place] = known[name](given)
+    features[candidates.indices < 0] = 0.0
+    return features

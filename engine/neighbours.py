@@ -9,6 +9,43 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
+SIEVE = 1 << 14
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Weights [W] from the events at some places [W] of a history, in order, to the candidates at some places [W]."""
+
+    events: Indices
+    places: Indices
+    weights: Floats
+    candidates: int
+
+    def sums(self, since: int = 0) -> Floats:
+        """Return the summed weight to each candidate [K] from the events at the place `since` and behind it."""
+        first = self.events.searchsorted(since)
+        sums = np.bincount(self.places[first:], self.weights[first:], minlength=self.candidates)
+        return sums.astype(np.float32)
+
+
+class Sought:
+    """Candidates [K] to be found among many items, in time that does not grow with the catalogue."""
+
+    def __init__(self, candidates: Indices) -> None:
+        """Take candidates that differ from each other; -1 stands for none."""
+        self.places = candidates.argsort()
+        self._ordered = candidates[self.places]
+        # A look at some bits of an item tells of most that they are no candidates.
+        self._is_near = np.zeros(SIEVE, dtype=bool)
+        self._is_near[candidates & (SIEVE - 1)] = True
+
+    def among(self, items: npt.NDArray[np.int32]) -> tuple[Indices, Indices]:
+        """Return where candidates stand among items [M], in order, and which candidates these are."""
+        near = self._is_near.take(items & (SIEVE - 1)).nonzero()[0]
+        found = items[near]
+        places = self._ordered.searchsorted(found)
+        is_met = self._ordered.take(places, mode="clip") == found
+        return near[is_met], self.places[places[is_met]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +64,15 @@ class NeighbourTable:
         if len(history) > 1 and (shared := self._shared(history, candidates)) is not None:
             return shared
         return np.stack([self._row(*row) for row in zip(history, candidates, strict=True)])
+
+    def links(self, history: Indices, sought: Sought) -> Links:
+        """Return what leads from a history's items [H] to candidates (see `scores`)."""
+        events = (history < len(self.indices) - 1).nonzero()[0]
+        items = history[events]
+        met, places = sought.among(self.indices[items].ravel())
+        event, column = np.divmod(met, self.indices.shape[1])
+        # Of the weights only those are read that count: each may be far from the others in memory.
+        return Links(events[event], places, self.weights[items[event], column], len(sought.places))
 
     def sums(self, history: Indices) -> tuple[Indices, Floats]:
         """Return the items that neighbour any of a history's items [H], and the summed weight to each."""
@@ -60,11 +106,4 @@ class NeighbourTable:
         return np.take_along_axis(sums, places, axis=1).astype(np.float32)
 
     def _row(self, history: Indices, candidates: Indices) -> Floats:
-        # Zeroed memory is only touched where something is looked up, so the cost hardly grows with the catalogue.
-        history = self._items(history)
-        place = np.zeros(len(self.indices), dtype=np.int32)
-        found = (candidates >= 0) & (candidates < len(self.indices) - 1)
-        place[candidates[found]] = np.flatnonzero(found) + 1
-        met = place[self.indices[history].ravel()]
-        sums = np.bincount(met, self.weights[history].ravel(), minlength=len(candidates) + 1)
-        return sums[1:].astype(np.float32)
+        return self.links(history, Sought(candidates)).sums()

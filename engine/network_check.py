@@ -30,7 +30,7 @@ ARITHMETIC = {"Abs", "Add", "Clip", "Cos", "CumSum", "Div", "Erf", "Exp", "Log",
 ARITHMETIC |= {"ReduceL2", "ReduceMax", "ReduceMean", "ReduceSum", "Sin", "Sqrt", "Sub"}
 LOGIC = {"And", "Equal", "Greater", "GreaterOrEqual", "Less", "Not", "Where"}
 LAYERS = {"AveragePool", "BatchNormalization", "Conv", "GRU", "Gemm", "LayerNormalization", "MatMul", "Relu", "Softmax"}
-LAYERS |= {"Tanh"}
+LAYERS |= {"Attention", "Gelu", "RotaryEmbedding", "Tanh"}
 LAYOUT = {"Cast", "Concat", "Expand", "Gather", "GatherElements", "GatherND", "Pad", "Range", "Reshape", "Shape"}
 LAYOUT |= {"Slice", "Split", "Squeeze", "Transpose", "Trilu", "Unsqueeze"}
 OPERATORS = frozenset(ARITHMETIC | LOGIC | LAYERS | LAYOUT)
@@ -45,6 +45,7 @@ OF_DIMENSIONS = {"axis", "start", "end"}
 MOST_NUMBERS, MOST_NUMBER = 64, 65_536
 """Of whole numbers in another attribute, and how large each may be."""
 FROM_ONE = {"dilations", "group", "hidden_size", "kernel_shape", "num_outputs", "strides"}
+FROM_ONE |= {"kv_num_heads", "num_heads", "q_num_heads"}
 """Attributes that ONNX Runtime divides by, or steps with."""
 INT64 = 7
 WHOLE_NUMBER = 2

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from engine.exposure import Draw
 from engine.features import Candidates
-from engine.source import Reading, Source
+from engine.source import Reading, Source, among
 
 Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
@@ -28,11 +28,11 @@ class Pick(NamedTuple):
 
 def picks_of(candidates: Candidates, row: int, places: Indices, scores: Floats) -> list[Pick]:
     """Return the candidates of one history at some places, with their scores [K] and the sources that proposed them."""
-    indices = candidates.indices[row]
-    proposed = [(name, by[row]) for name, by in candidates.proposed.items()]
+    proposed = [(name, by[row, places].tolist()) for name, by in candidates.proposed.items()]
+    pairs = zip(candidates.indices[row, places].tolist(), scores[places].tolist(), strict=True)
     return [
-        Pick(int(indices[place]), float(scores[place]), tuple(name for name, by in proposed if by[place]))
-        for place in places.tolist()
+        Pick(index, score, tuple([name for name, by in proposed if by[rank]]))
+        for rank, (index, score) in enumerate(pairs)
     ]
 
 
@@ -71,7 +71,9 @@ def joined(
 
 def contains(own: Indices, indices: Indices) -> npt.NDArray[np.bool_]:
     """Return which of `indices` [B,K] occur in the same row of `own`."""
-    found = np.stack([np.isin(row, mine) for row, mine in zip(indices, own, strict=True)])
+    if own is indices:
+        return indices >= 0
+    found = np.stack([among(row, mine) for row, mine in zip(indices, own, strict=True)])
     return found & (indices >= 0)
 
 

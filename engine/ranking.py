@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -21,6 +21,7 @@ Indices = npt.NDArray[np.int64]
 Inputs = dict[str, npt.NDArray[np.generic]]
 Number = TypeVar("Number", bound=np.generic)
 HISTORY = 50
+READS_HISTORY = "history_vectors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +74,14 @@ def ranker_inputs(
 
     places: if given, what it reads of the candidates at these places [B,n]; features still compare them with all.
     """
-    rows = vectors.known(candidates.rows).cut(HISTORY, items.vocabulary.padding_index)
+    rows = candidates.rows
+    if READS_HISTORY in names:
+        rows = vectors.known(rows).cut(HISTORY, items.vocabulary.padding_index)
     made: dict[str, Callable[[], npt.NDArray[np.generic]]] = {
         "user_vectors": lambda: candidates.user_vectors,
         "candidate_vectors": lambda: vectors.outputs_of(_at(candidates.indices, places)),
         "features": lambda: _at(candidate_features(features, items, candidates), places),
-        "history_vectors": lambda: _history_vectors(rows, items, vectors),
+        READS_HISTORY: lambda: _history_vectors(rows, items, vectors),
         "values": lambda: rows.values,
         "ages": lambda: rows.ages,
         "lengths": lambda: rows.lengths,
@@ -111,12 +114,4 @@ def _history_vectors(rows: IndexBatch, items: ItemTable, vectors: ItemVectors) -
 def rerank(ranker: Ranker, candidates: Candidates) -> Candidates:
     """Return the candidates in the ranker's order, with its scores; places without a candidate come last."""
     scores = np.where(candidates.indices >= 0, ranker.rank(candidates).scores, -np.inf)
-    order = np.argsort(-scores, axis=1, kind="stable")
-
-    return replace(
-        candidates,
-        indices=np.take_along_axis(candidates.indices, order, axis=1),
-        scores=np.take_along_axis(scores, order, axis=1),
-        further={name: np.take_along_axis(each, order, axis=1) for name, each in candidates.further.items()},
-        proposed={name: np.take_along_axis(each, order, axis=1) for name, each in candidates.proposed.items()},
-    )
+    return candidates.reordered((-scores).argsort(axis=1, kind="stable"), scores)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import compress
 from typing import Protocol
 
 import numpy as np
@@ -13,7 +14,7 @@ from engine.events import RATING, History
 from engine.item_vectors import ItemVectors
 from engine.items import ItemTable
 from engine.runtime import Network
-from engine.window import HistoryWindow
+from engine.window import HistoryColumns, HistoryWindow
 
 Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
@@ -24,8 +25,11 @@ REFINER_FEATURES = ("prediction", "popularity", "rating_bias", "history_length",
 class RatingPredictor(Protocol):
     """Predicts ratings for any history, also an empty one."""
 
-    def predict(self, history: History, item_indices: Indices) -> Floats:
-        """Return predicted ratings in the units of the data, within its scale; [K] indices (-1: unknown) -> [K]."""
+    def predict(self, history: History, item_indices: Indices, found: Indices | None = None) -> Floats:
+        """Return predicted ratings in the units of the data, within its scale; [K] indices (-1: unknown) -> [K].
+
+        found: the indices [E] of the items of all events, where they have been looked up already.
+        """
         ...
 
 
@@ -42,9 +46,9 @@ class BiasRatings:
         self._scale = scale
         self._shrinkage = shrinkage
 
-    def predict(self, history: History, item_indices: Indices) -> Floats:
+    def predict(self, history: History, item_indices: Indices, found: Indices | None = None) -> Floats:
         """Return predicted ratings; an unknown item has the bias 0."""
-        predicted = self._mean + self._user_bias(history) + self._item_biases(item_indices)
+        predicted = self._mean + self._user_bias(history, found) + self._item_biases(item_indices)
         clipped: Floats = np.clip(predicted, *self._scale).astype(np.float32)
         return clipped
 
@@ -53,14 +57,11 @@ class BiasRatings:
         known: Floats = (biases * (indices >= 0)).astype(np.float32)
         return known
 
-    def _user_bias(self, history: History) -> float:
-        rated = [(event.item_id, event.value) for event in rated_events(history).events if event.value is not None]
-        if not rated:
-            return 0.0
-        indices = self._items.vocabulary.indices_of(item_id for item_id, _ in rated)
-        ratings = np.array([value for _, value in rated])
+    def _user_bias(self, history: History, found: Indices | None) -> float:
+        rated, indices = rated_events(history, self._items, found)
+        ratings = np.array([event.value for event in rated.events], dtype=np.float64)
         residuals = ratings - self._mean - self._item_biases(indices)
-        return float(residuals.sum() / (self._shrinkage + len(rated)))
+        return float(residuals.sum() / (self._shrinkage + len(ratings))) if len(ratings) else 0.0
 
 
 class Refiner(Protocol):
@@ -117,26 +118,43 @@ class NetworkRatings:
         self._biases = biases
         self._refiner = refiner
 
-    def predict(self, history: History, item_indices: Indices) -> Floats:
+    def predict(self, history: History, item_indices: Indices, found: Indices | None = None) -> Floats:
         """Return predicted ratings."""
-        fallback = self._biases.predict(history, item_indices)
-        pairs = self.pairs(history, item_indices)
-        if pairs is None:
-            return fallback
-        values = pairs.features[:, 0] if self._refiner is None else self._refiner.refine(pairs)
+        columns = self._rated(history, found)
+        if not len(columns.item_index):
+            return self._biases.predict(history, item_indices, found)
+        user_vector, item_vectors = self._vectors_of(columns, item_indices)
+        values = item_vectors @ user_vector
+        if self._refiner is not None:
+            values = self._refiner.refine(self._pairs(columns, user_vector, item_vectors, item_indices))
         low, high = self._window.rating_scale
-        predicted = np.clip(low + (high - low) * values, low, high)
-        return np.where(self._vectors.knows(item_indices), predicted, fallback).astype(np.float32)
+        predicted: Floats = (low + (high - low) * values).clip(low, high).astype(np.float32)
+        known = self._vectors.knows(item_indices)
+        if known.all():
+            return predicted
+        return np.where(known, predicted, self._biases.predict(history, item_indices, found))
 
     def pairs(self, history: History, item_indices: Indices) -> RatingPairs | None:
         """Return what a refiner reads; None if the history has no rating of a known item."""
-        columns = self._window.columns([rated_events(history)], self._items)
-        columns = columns.kept(self._vectors.knows(columns.item_index))
+        columns = self._rated(history, None)
         if not len(columns.item_index):
             return None
+        return self._pairs(columns, *self._vectors_of(columns, item_indices), item_indices)
+
+    def _rated(self, history: History, found: Indices | None) -> HistoryColumns:
+        rated, found = rated_events(history, self._items, found)
+        columns = self._window.columns([rated], self._items, found)
+        return columns.kept(self._vectors.knows(columns.item_index))
+
+    def _vectors_of(self, columns: HistoryColumns, item_indices: Indices) -> tuple[Floats, Floats]:
+        """Return the user vector [E] and the item vectors [K,E]."""
         rows = self._window.newest(columns, self._items.vocabulary.padding_index)
         user_vector = self._encoder.encode(self._vectors.batch(rows))[0]
-        item_vectors = self._vectors.outputs_of(np.maximum(item_indices, 0))
+        return user_vector, self._vectors.outputs_of(np.maximum(item_indices, 0))
+
+    def _pairs(
+        self, columns: HistoryColumns, user_vector: Floats, item_vectors: Floats, item_indices: Indices
+    ) -> RatingPairs:
         first = item_vectors @ user_vector
         user = (np.log1p(len(columns.value)), columns.value.mean(), columns.value.std())
         popularity = np.log1p(self._items.column("popularity", item_indices))
@@ -145,6 +163,14 @@ class NetworkRatings:
         return RatingPairs(user_vector, item_vectors, features.astype(np.float32))
 
 
-def rated_events(history: History) -> History:
-    """Return the history without the events that carry no rating."""
-    return History(tuple(event for event in history.events if event.kind == RATING and event.value is not None))
+def rated_events(history: History, items: ItemTable, found: Indices | None) -> tuple[History, Indices]:
+    """Return the history without the events that carry no rating, and the indices [E] of its items.
+
+    found: those of all its events, where they have been looked up already.
+    """
+    if found is None:
+        found = items.vocabulary.indices_of(event.item_id for event in history.events)
+    is_rated = [event.kind == RATING and event.value is not None for event in history.events]
+    if all(is_rated):
+        return history, found
+    return History(tuple(compress(history.events, is_rated))), found[is_rated]

@@ -29,6 +29,7 @@ from engine.recommendation import Recommendation, RecommendedItem
 from engine.selection import Selection
 from engine.source import Source
 from engine.steering import POOL, Steering
+from engine.vocabulary import UNKNOWN
 from engine.window import HistoryColumns, HistoryWindow
 
 Floats = npt.NDArray[np.float32]
@@ -143,15 +144,22 @@ class Recommender:
         return Limits(excluded, only.forbidding(forbidden, self.items.rows.end))
 
     def _recommend_batch(self, queries: Sequence[Query]) -> list[Recommendation]:
-        columns = self.window.columns([query.history for query in queries], self.items)
-        rows = np.flatnonzero(np.diff(columns.offsets))
-        readable = columns.runs(columns.offsets[rows], columns.offsets[rows + 1])
-        personal = self._personal([queries[row] for row in rows.tolist()], readable) if len(rows) else []
-        answers = dict(zip(rows.tolist(), personal, strict=True))
+        # Each history is looked up once, for all that is to be read of it.
+        found = [self._found(query.history) for query in queries]
+        columns = self.window.columns([query.history for query in queries], self.items, np.concatenate(found))
+        rows = np.flatnonzero(np.diff(columns.offsets)).tolist()
+        if len(rows) == len(queries):
+            return self._personal(queries, found, columns)
+        readable = columns.runs(columns.offsets[rows], columns.offsets[1:][rows])
+        some = [queries[row] for row in rows], [found[row] for row in rows]
+        answers = dict(zip(rows, self._personal(*some, readable) if rows else [], strict=True))
         return [answers.get(row) or self.popular(query) for row, query in enumerate(queries)]
 
-    def _personal(self, queries: Sequence[Query], columns: HistoryColumns) -> list[Recommendation]:
-        limits = self._limits([self._excluded(query) for query in queries], queries[0].only)
+    def _personal(
+        self, queries: Sequence[Query], found: Sequence[Indices], columns: HistoryColumns
+    ) -> list[Recommendation]:
+        excluded = [self._excluded(query, own) for query, own in zip(queries, found, strict=True)]
+        limits = self._limits(excluded, queries[0].only)
         # So few items that all of them can be reranked.
         depth = 0 if limits.only is None or len(limits.only) > MAX_ITEMS else len(limits.only)
         search, source = self._search(), RETRIEVAL
@@ -167,7 +175,7 @@ class Recommender:
             # What a batch mate wants must not change an answer.
             own = candidates.cut(width + query.n if query.n > enough else width)
             picks = self._picks(query, own, row, width)
-            answer = self._answer(query, picks, source, own.indices[row], own.user_vectors[row])
+            answer = self._answer(query, picks, source, own.indices[row], own.user_vectors[row], found[row])
             answers.append(self._explained(query, answer, reranked.of(row)) if query.is_explained else answer)
         return answers
 
@@ -184,8 +192,14 @@ class Recommender:
         proposed = {POPULAR: np.ones((1, len(order)), dtype=bool)}
         return Candidates(rows, np.empty((1, 0), dtype=np.float32), order[None], popularity, proposed=proposed)
 
-    def _excluded(self, query: Query) -> Indices:
-        return self._known(query.exclude if query.shows_seen else query.history.seen() | query.exclude)
+    def _excluded(self, query: Query, found: Indices | None = None) -> Indices:
+        """Return what a query must not get, each item once."""
+        asked = self.items.vocabulary.indices_of(query.exclude)
+        seen = set() if query.shows_seen else set((self._found(query.history) if found is None else found).tolist())
+        return np.array(list(seen.union(asked.tolist()) - {UNKNOWN}), dtype=np.int64)
+
+    def _found(self, history: History) -> Indices:
+        return self.items.vocabulary.indices_of(event.item_id for event in history.events)
 
     def _known(self, item_ids: frozenset[str]) -> Indices:
         indices = self.items.vocabulary.indices_of(item_ids)
@@ -200,7 +214,13 @@ class Recommender:
         return order[~np.isin(order, taken)][:most]
 
     def _answer(
-        self, query: Query, picks: Sequence[Pick], source: str, candidates: Indices, user_vector: Floats | None = None
+        self,
+        query: Query,
+        picks: Sequence[Pick],
+        source: str,
+        candidates: Indices,
+        user_vector: Floats | None = None,
+        found: Indices | None = None,
     ) -> Recommendation:
         picks = [*picks, *self._top_up(query, picks)]
         if query.exposure is not None:
@@ -214,7 +234,7 @@ class Recommender:
             )
         ratings: list[float] | None = None
         if self.ratings is not None:
-            ratings = self.ratings.predict(query.history, indices_of(picks)).tolist()
+            ratings = self.ratings.predict(query.history, indices_of(picks), found).tolist()
         return Recommendation(
             tuple(
                 RecommendedItem(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +15,7 @@ from engine.network_check import check_network
 from engine.unreadable import unreadable
 
 FLOAT = "tensor(float)"
-DTYPES = {FLOAT: np.dtype(np.float32), "tensor(int64)": np.dtype(np.int64)}
+DTYPES: dict[str, np.dtype[Any]] = {FLOAT: np.dtype(np.float32), "tensor(int64)": np.dtype(np.int64)}
 
 
 class Network:
@@ -37,7 +39,7 @@ class Network:
                 encoded, options, providers=["CPUExecutionProvider"], enable_fallback=False
             )
         self._name = name
-        self._inputs = {each.name: each for each in self._session.get_inputs()}
+        self._inputs = {each.name: Input.of(each) for each in self._session.get_inputs()}
 
     @classmethod
     def open(cls, path: Path) -> Network:
@@ -58,17 +60,36 @@ class Network:
         if arrays.keys() != self._inputs.keys():
             raise NetworkError(f"{self._name} takes {sorted(self._inputs)} but was given {sorted(arrays)}")
         for name, array in arrays.items():
-            self._check(name, array)
+            if not self._inputs[name].fits(array):
+                raise NetworkError(f"{self._name}: input {name} is {array.dtype} {array.shape}, {self._inputs[name]}")
         outputs: list[npt.NDArray[np.float32]] = self._session.run(None, arrays)
         return outputs
 
-    def _check(self, name: str, array: npt.NDArray[np.generic]) -> None:
-        wanted = self._inputs[name]
-        # A dimension of the file is a number, or a name where any size fits.
-        sizes_fit = len(array.shape) == len(wanted.shape) and all(
-            not isinstance(want, int) or want == have for want, have in zip(wanted.shape, array.shape, strict=True)
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """What one input takes: a type, a number of dimensions, and sizes of those that are not free, by their place."""
+
+    dtype: np.dtype[Any] | None
+    dimensions: int
+    sizes: tuple[tuple[int, int], ...]
+    wanted: str
+
+    @classmethod
+    def of(cls, described: ort.NodeArg) -> Input:
+        """Read what the file says of an input; a dimension there is a number, or a name where any size fits."""
+        sizes = tuple((place, size) for place, size in enumerate(described.shape) if isinstance(size, int))
+        wanted = f"wanted {described.type} {described.shape}"
+        return cls(DTYPES.get(described.type), len(described.shape), sizes, wanted)
+
+    def fits(self, array: npt.NDArray[np.generic]) -> bool:
+        """Return whether an array can be given."""
+        shape = array.shape
+        return (
+            array.dtype == self.dtype
+            and len(shape) == self.dimensions
+            and all(shape[place] == size for place, size in self.sizes)
         )
-        if not sizes_fit or DTYPES.get(wanted.type) != array.dtype:
-            raise NetworkError(
-                f"{self._name}: input {name} is {array.dtype} {array.shape}, wanted {wanted.type} {wanted.shape}"
-            )
+
+    def __str__(self) -> str:
+        return self.wanted

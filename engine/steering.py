@@ -42,12 +42,14 @@ class Steering:
         """
         real = indices >= 0
         scores = np.where(real, scores, -np.inf).astype(np.float32)
+        (disliked, strength), exposure = self._dislikes(query), query.exposure
+        if not (query.lifts or len(disliked) or (exposure is not None and exposure.boost)):
+            return scores
         step = float(scores[:of][real[:of]].std()) if real[:of].any() else 0.0
-        if query.exposure is not None and query.exposure.boost:
-            scores += np.float32(step) * query.exposure.lifts(self._items.ages(indices, self._clock()))
+        if exposure is not None and exposure.boost:
+            scores += np.float32(step) * exposure.lifts(self._items.ages(indices, self._clock()))
         for lift in query.lifts:
             scores += np.float32(step * lift.weight) * lift.selection.contains(indices)
-        disliked, strength = self._dislikes(query)
         if len(disliked):
             scores -= np.float32(step * DISLIKE) * self._likeness_to(disliked, strength, indices)
         return scores

@@ -28,6 +28,7 @@ DEFAULT_WEIGHTS: dict[str, float] = {
 }
 """What a service makes of kinds of which neither its bundle nor its settings say anything."""
 MOST_DISLIKES = 50
+NOTHING = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +53,10 @@ class HistoryColumns:
 
     def kept(self, keep: npt.NDArray[np.bool_]) -> HistoryColumns:
         """Return the same histories without the events [E] that are not to be kept."""
-        owners = np.repeat(np.arange(len(self.offsets) - 1), np.diff(self.offsets))
-        counts = np.bincount(owners[keep], minlength=len(self.offsets) - 1)
-        return HistoryColumns(self.item_index[keep], self.value[keep], self.timestamp[keep], offsets_of(counts))
+        if keep.all():
+            return self
+        offsets = offsets_of(keep)[self.offsets]
+        return HistoryColumns(self.item_index[keep], self.value[keep], self.timestamp[keep], offsets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +135,10 @@ class HistoryWindow(BaseModel):
 
         Items that the table does not know are passed over.
         """
-        against = [event for event in reversed(history.events) if self.event_weights.get(event.kind, 0.0) < 0.0]
+        negative = {kind for kind, weight in self.event_weights.items() if weight < 0.0}
+        against = [event for event in reversed(history.events) if event.kind in negative] if negative else []
+        if not against:
+            return NOTHING
         item_index = items.vocabulary.indices_of(event.item_id for event in against)
         strength = np.array([-self.event_weights[event.kind] for event in against], dtype=np.float32)
         known = np.flatnonzero(item_index >= 0)[:MOST_DISLIKES]
@@ -148,22 +153,35 @@ class HistoryWindow(BaseModel):
                 f" --set window.event_weights.{unknown[0]}=0.5"
             )
         weights = np.array([self.event_weights.get(str(name), 0.0) for name in names] or [0.0])
-        low, high = self.rating_scale
-        scaled = np.clip((ratings - low) / (high - low), 0.0, 1.0)
-        return np.where(kinds == RATING, scaled, weights[codes] if len(codes) else 0.0).astype(np.float32)
+        return np.where(kinds == RATING, self._scaled(ratings), weights[codes] if len(codes) else 0.0).astype(
+            np.float32
+        )
 
-    def columns(self, histories: Sequence[History], items: ItemTable) -> HistoryColumns:
-        """Look histories up in the item table; events without value and those of items without vectors are left out."""
-        known_kinds = [[event for event in history.events if self.knows(event)] for history in histories]
-        events = [event for each in known_kinds for event in each]
-        owners = np.repeat(np.arange(len(histories)), [len(each) for each in known_kinds])
-        item_index = items.vocabulary.indices_of(event.item_id for event in events)
-        known = items.is_readable(item_index)
-        ratings = np.fromiter((event.value or 0.0 for event in events), dtype=np.float64, count=len(events))
-        value = self.values_of(np.array([event.kind for event in events], dtype=str), ratings)
-        timestamp = np.fromiter((event.timestamp for event in events), dtype=np.float64, count=len(events))
-        counts = np.bincount(owners[known], minlength=len(histories))
-        return HistoryColumns(item_index[known], value[known], timestamp[known], offsets_of(counts))
+    def _scaled(self, ratings: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        low, high = self.rating_scale
+        return ((ratings - low) / (high - low)).clip(0.0, 1.0)
+
+    def columns(self, histories: Sequence[History], items: ItemTable, found: Indices | None = None) -> HistoryColumns:
+        """Look histories up in the item table; events without value and those of items without vectors are left out.
+
+        found: the indices [E] of the items of all their events, where they have been looked up already.
+        """
+        events = [event for history in histories for event in history.events]
+        if found is None:
+            found = items.vocabulary.indices_of(event.item_id for event in events)
+        value = self._values(events)
+        timestamp = np.array([event.timestamp for event in events], dtype=np.float64)
+        offsets = offsets_of([len(history.events) for history in histories])
+        return HistoryColumns(found, value, timestamp, offsets).kept(items.is_readable(found) & (value >= 0))
+
+    def _values(self, events: Sequence[Event]) -> Floats:
+        """Return the values in 0..1 of events [E]; below 0, or no number, for those that have none."""
+        ratings = np.array([event.value if event.kind == RATING else None for event in events], dtype=np.float64)
+        value = self._scaled(ratings)
+        for place in np.flatnonzero(np.isnan(value)).tolist():
+            if (kind := events[place].kind) != RATING:
+                value[place] = self.event_weights.get(kind, -1.0)
+        return value.astype(np.float32)
 
     def newest(self, columns: HistoryColumns, padding_index: int) -> IndexBatch:
         """Return the newest `max_length` events of each user, one row a user."""
@@ -197,20 +215,22 @@ class HistoryWindow(BaseModel):
         width = max(int(lengths.max(initial=0)), 1)
         positions = starts[:, None] + np.arange(width)
         inside = positions < ends[:, None]
-        positions = np.where(inside, positions, 0)
         if not len(columns.item_index):
             blank = np.zeros(positions.shape, dtype=np.float32)
             return IndexBatch(np.full(positions.shape, padding_index, dtype=np.int64), blank, blank.copy(), lengths)
+        positions[~inside] = 0
         newest = columns.timestamp[np.maximum(ends - 1, 0)]
         ages = (newest[:, None] - columns.timestamp[positions]) / SECONDS_PER_DAY * self.has_clock
-        return IndexBatch(
-            np.where(inside, columns.item_index[positions], padding_index),
-            np.where(inside, columns.value[positions], 0.0).astype(np.float32),
-            np.where(inside, ages, 0.0).astype(np.float32),
-            lengths,
-        )
+        values = columns.value[positions].astype(np.float32, copy=False)
+        rows = IndexBatch(columns.item_index[positions], values, ages.astype(np.float32), lengths)
+        if not inside.all():
+            rows.indices[~inside], rows.values[~inside], rows.ages[~inside] = padding_index, 0.0, 0.0
+        return rows
 
 
-def offsets_of(counts: npt.NDArray[np.integer]) -> Indices:
+def offsets_of(counts: npt.ArrayLike) -> Indices:
     """Return the B+1 borders of B runs of the given lengths."""
-    return np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
+    counts = np.asarray(counts)
+    offsets = np.zeros(len(counts) + 1, dtype=np.int64)
+    counts.cumsum(out=offsets[1:])
+    return offsets

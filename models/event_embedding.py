@@ -28,9 +28,10 @@ class EventEmbedding(nn.Module):
     def forward(self, vectors: Tensor, values: Tensor, ages: Tensor) -> Tensor:
         """Map item vectors [B,L,D], values [B,L] and ages [B,L] to [B,L,D]; each row from events up to it only."""
         centred = 4.0 * values - 2.0
-        value = self.value_projection(torch.stack((centred, centred.square() - 1.0), dim=-1))
         # The gap to the event before is known when an event happens; its age is not, so only gaps keep the net causal.
         gaps = functional.pad(ages[:, :-1] - ages[:, 1:], (1, 0)).clamp(min=0) * SECONDS_PER_DAY
-        gap = self.gap_projection(torch.stack(((gaps > 0).to(gaps.dtype), torch.log1p(gaps) / 10.0), dim=-1))
-        embedded: Tensor = vectors * math.sqrt(vectors.shape[-1]) + value + gap
-        return embedded
+        facts = (centred, centred * centred - 1.0, (gaps > 0).to(gaps.dtype), torch.log1p(gaps) / 10.0)
+        # Two layers of two numbers each are one of four, which costs half as much.
+        weights = torch.cat((self.value_projection.weight, self.gap_projection.weight), dim=1)
+        biases = self.value_projection.bias + self.gap_projection.bias
+        return vectors * math.sqrt(vectors.shape[-1]) + functional.linear(torch.stack(facts, dim=-1), weights, biases)

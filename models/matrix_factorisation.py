@@ -89,15 +89,18 @@ def solve_ridge(rows: Tensor, confidences: Tensor, targets: Tensor, regularisati
     rows [B,L,D] are Q (zeros at padding), confidences and targets [B,L,1], regularisation [B,1,1].
     """
     columns = rows.transpose(1, 2)
+    unit = torch.eye(rows.shape[-1], dtype=rows.dtype, device=rows.device)
+    # The matrix itself, once: no step then looks at the events again.
+    matrix = columns @ (confidences * rows) + regularisation * unit
     residual = columns @ (confidences * targets)
     solution, direction = torch.zeros_like(residual), residual
-    squared = residual.square().sum(1, keepdim=True)
+    squared = residual.transpose(1, 2) @ residual
     for _ in range(steps):
-        image = columns @ (confidences * (rows @ direction)) + regularisation * direction
+        image = matrix @ direction
         # A solved row has nothing left to divide by; it then stays as it is.
-        rate = squared / (direction * image).sum(1, keepdim=True).clamp(min=SMALLEST_DIVISOR)
+        rate = squared / (direction.transpose(1, 2) @ image).clamp(min=SMALLEST_DIVISOR)
         solution, residual = solution + rate * direction, residual - rate * image
-        left = residual.square().sum(1, keepdim=True)
+        left = residual.transpose(1, 2) @ residual
         direction = residual + left / squared.clamp(min=SMALLEST_DIVISOR) * direction
         squared = left
     return solution

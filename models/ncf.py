@@ -44,7 +44,8 @@ class NCF(RankerNetwork):
         users, candidates = self.dropout(user_vectors)[:, None], self.dropout(candidate_vectors)
         change: Tensor = self.linear(features)
         if self.gmf is not None:
-            change = change + self.gmf(users * candidates)
+            # h . (u * c) = (h * u) . c, and there is one user to many candidates.
+            change = change + candidates @ (users * self.gmf.weight).transpose(1, 2)
         if self.mlp is not None:
             change = change + self.mlp(users, candidates, features)
         return self.score_weight * retrieval_score + change[..., 0]
@@ -72,7 +73,10 @@ class PairPerceptron(nn.Module):
 
     def forward(self, users: Tensor, candidates: Tensor, features: Tensor) -> Tensor:
         """Return one number for each pair."""
-        joined = self.user_projection(users) + self.candidate_projection(candidates) + self.feature_projection(features)
+        # One product for all that belongs to a candidate, and one sum with what its user adds.
+        weights = torch.cat((self.candidate_projection.weight, self.feature_projection.weight), dim=1)
+        joined = functional.linear(torch.cat((candidates, features), dim=-1), weights)
+        joined = joined + (self.user_projection(users) + self.feature_projection.bias)
         hidden = self.dropout(functional.gelu(self.hidden(self.dropout(functional.gelu(joined)))))
         result: Tensor = self.output(hidden)
         return result

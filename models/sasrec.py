@@ -10,14 +10,18 @@ catalogue as in Klenitskiy & Vasilev, "Turning Dross Into Gold Loss", 2023; rota
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.attention_weights import real_events
 from models.dropout import PooledDropout
 from models.encoder import SequenceEncoder
 from models.event_embedding import EventEmbedding
 from models.initialisation import glorot
+from models.rotary_attention import Turn, attend, rows_at, without_future
 
 ROTARY_BASE = 1_000.0
 
@@ -34,26 +38,29 @@ class SelfAttentionBlock(nn.Module):
         self.expand, self.contract = nn.Linear(width, expansion * width), nn.Linear(expansion * width, width)
         self.dropout = PooledDropout(dropout)
 
-    def forward(self, x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
-        """Map [B,L,D] to [B,L,D]."""
-        x = x + self.dropout(self.output(self._attend(self.attention_norm(x), cosine, sine)))
+    def forward(self, x: Tensor, turn: Turn, mask: Tensor | None = None) -> Tensor:
+        """Map [B,L,D] to [B,L,D]; see `attend` for the mask."""
+        width = x.shape[-1]
+        turned, value = self.projection(self.attention_norm(x)).split((2 * width, width), dim=-1)
+        query, key = turn(turned, 2 * self.heads).chunk(2, dim=-1)
+        # Padding stands to the right of every real event, so the causal mask alone hides it.
+        return self._fed(x, attend(query, key, value, self.heads, mask))
+
+    def newest(self, x: Tensor, turn: Turn, lengths: Tensor) -> Tensor:
+        """Return of what `forward` gives the row of the newest event alone [B,1,D], without computing the others."""
+        width, normed, last = x.shape[-1], self.attention_norm(x), (lengths - 1).clamp(min=0)[:, None]
+        weights, biases = self.projection.weight, self.projection.bias
+        query = functional.linear(rows_at(normed, last), weights[:width], biases[:width])
+        key, value = functional.linear(normed, weights[width:], biases[width:]).chunk(2, dim=-1)
+        query, key = turn.at(last)(query, self.heads), turn(key, self.heads)
+        real = real_events(x[..., 0], lengths)[:, None, None]
+        return self._fed(rows_at(x, last), attend(query, key, value, self.heads, real))
+
+    def _fed(self, x: Tensor, attended: Tensor) -> Tensor:
+        x = x + self.dropout(self.output(attended))
         hidden = self.dropout(functional.gelu(self.expand(self.feed_forward_norm(x))))
         result: Tensor = x + self.dropout(self.contract(hidden))
         return result
-
-    def _attend(self, x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
-        split = self.projection(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        query, key, value = split[0], split[1], split[2]
-        query, key = rotate(query, cosine, sine), rotate(key, cosine, sine)
-        # Padding stands to the right of every real event, so the causal mask alone hides it.
-        attended = functional.scaled_dot_product_attention(query, key, value, is_causal=True)
-        return attended.transpose(1, 2).flatten(2)
-
-
-def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
-    """Turn each pair of dimensions by an angle that grows with the position."""
-    left, right = x.chunk(2, dim=-1)
-    return torch.cat((left * cosine - right * sine, left * sine + right * cosine), dim=-1)
 
 
 class SASRec(SequenceEncoder):
@@ -93,9 +100,24 @@ class SASRec(SequenceEncoder):
 
     def states(self, vectors: Tensor, values: Tensor, ages: Tensor, lengths: Tensor) -> Tensor:  # noqa: ARG002
         """Return user vectors after each event [B,L,D+1]."""
-        x = self.dropout(self.events(vectors, values, ages))
-        angles = torch.arange(x.shape[1], device=x.device)[:, None] * self.frequencies
-        cosine, sine = angles.cos(), angles.sin()
+        x, turn = self.dropout(self.events(vectors, values, ages)), self._turn(vectors[:1])
         for block in self.blocks:
-            x = block(x, cosine, sine)
+            x = block(x, turn)
+        return self._user_vectors(x)
+
+    def forward(self, vectors: Tensor, values: Tensor, ages: Tensor, lengths: Tensor) -> Tensor:
+        """Return the user vector after the newest event [B,D+1]; the last block computes no other."""
+        x, turn = self.dropout(self.events(vectors, values, ages)), self._turn(vectors)
+        *blocks, last = cast("list[SelfAttentionBlock]", list(self.blocks))
+        mask = without_future(x)
+        for block in blocks:
+            x = block(x, turn, mask)
+        return self._user_vectors(last.newest(x, turn, lengths))[:, 0]
+
+    def _turn(self, vectors: Tensor) -> Turn:
+        positions = torch.arange(vectors.shape[1], device=vectors.device)
+        angles = positions[:, None] * self.frequencies
+        return Turn(angles.cos(), angles.sin(), positions.expand(vectors.shape[0], -1))
+
+    def _user_vectors(self, x: Tensor) -> Tensor:
         return functional.pad(self.norm(x), (0, 1), value=1.0)

@@ -16,7 +16,7 @@ from models.content_network import ContentNetwork
 from models.item_tower import ItemTower
 from training.torch_stages import input_names
 
-OPSET = 18
+OPSET = 23
 
 
 def export_encoder(network: UserEncoder) -> bytes:

@@ -192,6 +192,15 @@ def test_no_attribute_that_is_divided_by_is_0(name: str) -> None:
     refused(model, f"'{name}' is")
 
 
+@pytest.mark.parametrize(
+    ("operator", "names"), [("Attention", ("q_num_heads", "kv_num_heads")), ("RotaryEmbedding", ("num_heads",))]
+)
+def test_attention_has_heads(operator: str, names: tuple[str, ...]) -> None:
+    model = plain()
+    model.graph.node.append(helper.make_node(operator, ["x", "x", "x"], ["z"], **dict.fromkeys(names, 0)))
+    refused(model, f"'({'|'.join(names)})' is")
+
+
 def test_a_kernel_stands_in_the_file() -> None:
     model = plain()
     model.graph.node.append(helper.make_node("Conv", ["x", "y"], ["z"]))

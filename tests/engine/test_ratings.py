@@ -37,3 +37,13 @@ def test_views_say_nothing_and_unknown_items_have_no_bias(predictor: BiasRatings
 
 def test_the_scale_is_kept(predictor: BiasRatings) -> None:
     assert predictor.predict(rated(*[(str(item), 5.0) for item in range(8)]), np.array([7]))[0] == 5.0
+
+
+def test_a_history_that_was_looked_up_is_not_looked_up_again(predictor: BiasRatings, items: ItemTable) -> None:
+    views = (Event("u", "5", "view", None, 0.0), Event("u", "6", "rating", None, 0.0))
+    history = History((*views, *rated(("0", 4.0), ("stranger", 2.0), ("7", 5.0)).events))
+    found = items.vocabulary.indices_of(event.item_id for event in history.events)
+    wanted = predictor.predict(history, np.arange(8))
+    np.testing.assert_array_equal(predictor.predict(history, np.arange(8), found), wanted)
+    # Had it been looked up again, what is found would change nothing.
+    assert (predictor.predict(history, np.arange(8), found[::-1]) != wanted).any()

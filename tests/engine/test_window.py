@@ -87,6 +87,21 @@ def test_a_kind_without_weight_is_named() -> None:
         WINDOW.values_of(np.array(["click"]), np.array([np.nan]))
 
 
+def test_a_history_that_was_looked_up_gives_the_same_columns(items: ItemTable) -> None:
+    kinds = (("0", "rating", 2.0), ("stranger", "view", None), ("3", "rating", None), ("4", "view", None))
+    kinds += (("5", "nothing", None), ("6", "rating", 9.0))
+    histories = [History(tuple(Event("u", *kind, float(place)) for place, kind in enumerate(kinds))), History()]
+    found = items.vocabulary.indices_of(event.item_id for event in histories[0].events)
+    window = HistoryWindow()
+    columns, again = window.columns(histories, items), window.columns(histories, items, found)
+    assert columns.item_index.tolist() == [0, 4, 6]
+    assert columns.value.tolist() == [0.25, 1.0, 1.0]
+    assert columns.timestamp.tolist() == [0.0, 3.0, 5.0]
+    assert columns.offsets.tolist() == [0, 3, 3]
+    for name in ("item_index", "value", "timestamp", "offsets"):
+        np.testing.assert_array_equal(getattr(columns, name), getattr(again, name))
+
+
 def test_a_kind_without_weight_in_a_live_history_is_seen_and_no_more(items: ItemTable) -> None:
     click = Event("u", "3", "click", None, 9e9)
     known = history("1", "2").add(click)

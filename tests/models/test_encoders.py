@@ -98,6 +98,15 @@ def test_states_see_no_later_event_and_no_padding(name: str, histories_of) -> No
     assert (after[:, 5:] - before[:, 5:]).abs().max() > TOLERANCE
 
 
+@pytest.mark.parametrize("name", SEQUENTIAL)
+def test_an_answer_is_the_state_after_the_newest_event(name: str, histories_of) -> None:
+    network = shaken(name)
+    assert isinstance(network, SequenceEncoder)
+    given = histories_of(network, [9, 1, 5], padding=2).inputs
+    states = network.states(*given)[torch.arange(3), given[-1] - 1]
+    torch.testing.assert_close(network(*given), states, atol=TOLERANCE, rtol=0)
+
+
 @each_variant
 def test_every_parameter_learns(name: str, histories_of) -> None:
     network = shaken(name).train()
