@@ -18,6 +18,7 @@ from app.metrics import Metrics
 from app.trends import Trend, Trends
 from engine.errors import StoreError
 from engine.items import ItemTable
+from engine.popular_order import first_rows
 from engine.recommendation import Recommendation, RecommendedItem
 from engine.recommender import POPULAR
 from engine.selection import Selection
@@ -25,9 +26,6 @@ from engine.selection import Selection
 LOOKED_UP = 1_000
 """So many wanted items are looked up one by one; more are looked for among those that trend."""
 TRENDING, LATEST = "trending", "latest"
-FIRST_LOT = 2_048
-"""So many rows of an order are looked at at first, then twice as many, and so on."""
-NONE = np.empty(0, dtype=np.int64)
 Booleans = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.int64]
 
@@ -108,11 +106,11 @@ class Lists:
         return list(compress(trends, still))[: options.n]
 
     def _popular(self, n: int, wanted: Selection | None) -> list[RecommendedItem]:
-        rows = self._first(self._items.popularity_order(), n, wanted)
+        rows = self._most_popular(n, wanted)
         return self._named(rows, self._items.column("popularity", rows), POPULAR)
 
     def _others(self, n: int, wanted: Selection | None, taken: Sequence[str]) -> list[RecommendedItem]:
-        rows = self._first(self._items.popularity_order(), n + len(taken), wanted)
+        rows = self._most_popular(n + len(taken), wanted)
         rows = rows[~np.isin(rows, self._items.vocabulary.indices_of(taken))][:n]
         return self._named(rows, np.zeros(len(rows)), POPULAR)
 
@@ -122,15 +120,15 @@ class Lists:
         live = live[self._fits(live, wanted)]
         return live[_largest(rows.added_at.rows[live - rows.base - 1], n)]
 
+    def _most_popular(self, n: int, wanted: Selection | None) -> Indices:
+        popular = self._items.popular
+        if wanted is not None and len(wanted) <= LOOKED_UP:
+            return popular.sorted(wanted.rows)[:n]
+        return popular.first(n, None if wanted is None else wanted.contains)
+
     def _first(self, order: Indices, n: int, wanted: Selection | None) -> Indices:
         """Return the first n rows of an order that may be answered."""
-        found, start, lot = [NONE], 0, FIRST_LOT
-        while n and start < len(order):
-            rows = order[start : start + lot]
-            found.append(rows[self._fits(rows, wanted)][:n])
-            n -= len(found[-1])
-            start, lot = start + lot, 2 * lot
-        return np.concatenate(found)
+        return first_rows([order], n, lambda rows: self._fits(rows, wanted))
 
     def _fits(self, rows: Indices, wanted: Selection | None) -> Booleans:
         permitted = ~self._items.rows.forbidden.hits(rows)

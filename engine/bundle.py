@@ -3,31 +3,38 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
 import numpy as np
+from numpy.lib.format import open_memmap
 
 from engine.atomic import atomic_folder
 from engine.bundle_folder import BundleFolder
 from engine.bundle_layout import (
     COLUMNS,
     ENCODER,
+    ID_OFFSETS,
+    ID_ROWS,
+    ID_STARTS,
+    IDS,
     INDEX,
     INPUT_VECTORS,
     MANIFEST,
     METADATA,
+    METADATA_OFFSETS,
     NEIGHBOUR_WEIGHTS,
     NEIGHBOURS,
     OUTPUT_VECTORS,
+    POPULAR_ORDER,
     PROBE,
     RANKER,
     RATINGS,
     REFINER,
     SEAL,
-    VOCABULARY,
 )
 from engine.bundle_reading import read_content, read_items, read_networks, read_probe
 from engine.bundled_content import BundledContent
@@ -35,11 +42,12 @@ from engine.content_encoder import ContentEncoder
 from engine.content_source import ContentSource
 from engine.encoded_network import EncodedNetwork
 from engine.encoder import NetworkEncoder
-from engine.file_digest import file_digest
+from engine.file_digest import at_once, file_digest
 from engine.index import VectorIndex
 from engine.items import ItemTable
 from engine.manifest import FileEntry, Manifest, SourceSection
 from engine.neighbour_source import NeighbourSource
+from engine.packed_texts import PackedTexts
 from engine.popularity_source import PopularitySource
 from engine.probe import Probe
 from engine.ranking import NetworkRanker
@@ -49,6 +57,7 @@ from engine.runtime import Network
 from engine.source import Source
 from engine.unreadable import unreadable
 from engine.vector_source import VectorSource
+from engine.voucher import Voucher
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +76,8 @@ class Bundle:
     probe: Probe
     attachments: Mapping[str, bytes] = field(default_factory=dict)
     items_content: BundledContent | None = None
+    voucher: Voucher | None = field(default=None, repr=False, compare=False)
+    """For processes that this one starts: what of the opened files they need not check again."""
 
     @property
     def content(self) -> ContentEncoder | None:
@@ -149,13 +160,20 @@ class Bundle:
         return Bundle.open(folder)
 
     @classmethod
-    def open(cls, folder: Path, public_keys: Collection[str] = ()) -> Bundle:
+    def open(
+        cls,
+        folder: Path,
+        public_keys: Collection[str] = (),
+        voucher: Voucher | None = None,
+        threads: int | None = None,
+    ) -> Bundle:
         """Open a bundle after checking every byte of it; raises BundleError that names the file and the remedy.
 
-        With public keys (hex, Ed25519), one of them must have signed it.
+        With public keys (hex, Ed25519), one of them must have signed it. What the parent process vouches for is not
+        read again. So many threads compute digests, one for each core if None is said.
         """
-        files = BundleFolder.open(folder, public_keys)
-        files.check()
+        began = time.time_ns()
+        files = BundleFolder.open(folder, public_keys).checked(voucher, threads)
         return cls(
             files.manifest,
             read_items(files),
@@ -163,14 +181,12 @@ class Bundle:
             files.read(RANKER) if files.manifest.ranker else None,
             read_probe(files),
             items_content=read_content(files),
+            voucher=files.voucher(began),
         )
 
     def _write_files(self, folder: Path) -> None:
         items = self.items
-        (folder / VOCABULARY).write_bytes(items.vocabulary.to_json())
-        (folder / METADATA).write_bytes(b"".join(line + b"\n" for line in items.metadata))
-        columns = [items.columns[name] for name in self.manifest.item_columns]
-        np.save(folder / COLUMNS, np.stack(columns).astype(np.float32), allow_pickle=False)
+        self._write_items(folder)
         for name, table in items.neighbours.items():
             np.save(folder / NEIGHBOURS.format(name), table.indices, allow_pickle=False)
             np.save(folder / NEIGHBOUR_WEIGHTS.format(name), table.weights, allow_pickle=False)
@@ -190,12 +206,28 @@ class Bundle:
         for name, content in self.attachments.items():
             (folder / name).write_bytes(content)
 
+    def _write_items(self, folder: Path) -> None:
+        items, lookup = self.items, self.items.vocabulary.lookup
+        PackedTexts.write(items.vocabulary.texts, folder / IDS, folder / ID_OFFSETS)
+        np.save(folder / ID_STARTS, lookup.starts, allow_pickle=False)
+        np.save(folder / ID_ROWS, lookup.rows, allow_pickle=False)
+        # Of items that nobody described there is a line each too.
+        lines = items.metadata or [b"{}"] * len(items)
+        PackedTexts.write(lines, folder / METADATA, folder / METADATA_OFFSETS)
+        names = self.manifest.item_columns
+        columns = open_memmap(folder / COLUMNS, "w+", np.float32, (len(names), len(items)))
+        for row, name in enumerate(names):
+            columns[row] = items.columns[name]
+        columns.flush()
+        np.save(folder / POPULAR_ORDER, items.popular.of_bundle, allow_pickle=False)
+
 
 def _own(encoded: EncodedNetwork) -> EncodedNetwork:
     return replace(encoded, vectors=replace(encoded.vectors))
 
 
 def _entries(folder: Path) -> dict[str, FileEntry]:
-    return {
-        path.name: FileEntry(bytes=path.stat().st_size, sha256=file_digest(path)) for path in sorted(folder.iterdir())
-    }
+    paths = sorted(folder.iterdir())
+    digests = at_once(file_digest, paths)
+    entries = zip(paths, digests, strict=True)
+    return {path.name: FileEntry(bytes=path.stat().st_size, sha256=digest) for path, digest in entries}

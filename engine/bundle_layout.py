@@ -12,9 +12,14 @@ SEAL = "manifest.sha256"
 SIGNATURE = "manifest.sig"
 UNFINISHED_SIGNATURE = "manifest.sig.unfinished"
 """What a killed `liverec bundle sign` leaves; nothing ever reads it."""
-VOCABULARY = "vocabulary.json"
+IDS = "item_ids.txt"
+ID_OFFSETS = "item_id_offsets.npy"
+ID_STARTS = "item_id_starts.npy"
+ID_ROWS = "item_id_rows.npy"
 METADATA = "metadata.jsonl"
+METADATA_OFFSETS = "metadata_offsets.npy"
 COLUMNS = "item_columns.npy"
+POPULAR_ORDER = "popular_order.npy"
 NEIGHBOURS = "{}_neighbours.npy"
 NEIGHBOUR_WEIGHTS = "{}_weights.npy"
 INPUT_VECTORS = "{}_inputs.npy"
@@ -41,11 +46,13 @@ MOST_WIDTH = 16_384
 """Of a row of numbers."""
 MOST_LINK_BYTES = 4_096
 """What an index keeps of an item beside its vector."""
+MOST_ID_BYTES = 2_048
 MOST_ITEM_BYTES = 512 << 10
 """Of the metadata of an item: POST /items takes less."""
 ITEM_BYTES, LEAST_METADATA_BYTES = 16 << 10, 64 << 20
 """Of the metadata of all items: so many for each, and so many in any case."""
-MOST_BYTES = {".npy": 64 << 30, ".faiss": 64 << 30, ".onnx": 1 << 30, ".jsonl": 16 << 30, ".json": 1 << 30}
+LARGE = dict.fromkeys((".npy", ".faiss", ".txt"), 64 << 30)
+MOST_BYTES = LARGE | {".onnx": 1 << 30, ".jsonl": 64 << 30, ".json": 1 << 30}
 MOST_PROBE_BYTES = 64 << 20
 MOST_OTHER_BYTES = 256 << 20
 
@@ -68,7 +75,8 @@ def has_refiner(manifest: Manifest) -> bool:
 
 def needed(manifest: Manifest) -> set[str]:
     """Return the names of the files without which the bundle cannot answer."""
-    names = {VOCABULARY, METADATA, COLUMNS, PROBE} | ({RANKER} if manifest.ranker else set())
+    names = {IDS, ID_OFFSETS, ID_STARTS, ID_ROWS, METADATA, METADATA_OFFSETS, COLUMNS, POPULAR_ORDER, PROBE}
+    names |= {RANKER} if manifest.ranker else set()
     names |= {file.format(name) for name in networks(manifest) for file in (INPUT_VECTORS, OUTPUT_VECTORS, ENCODER)}
     names |= {INDEX.format(name) for name in source_networks(manifest)}
     names |= {REFINER} if has_refiner(manifest) else set()
@@ -80,7 +88,7 @@ def most_bytes(name: str, manifest: Manifest) -> int:
     """Return how large a file may be in a bundle of so many items."""
     rows, ending = manifest.data.items + 1, name[name.rfind(".") :]
     counted = {
-        VOCABULARY: rows * 2_048,
+        IDS: rows * MOST_ID_BYTES,
         METADATA: most_metadata(rows),
         PROBE: MOST_PROBE_BYTES,
         NEWCOMERS: MOST_BYTES[".json"],

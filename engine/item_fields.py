@@ -110,9 +110,9 @@ class ItemFields:
         return bundled
 
     def _lots(self) -> Iterator[list[dict[str, Any]]]:
-        ids, metadata = self._items.vocabulary.ids(), self._items.metadata
-        for start in range(0, len(ids), LOT):
-            lot = ids[start : start + LOT]
+        vocabulary, metadata = self._items.vocabulary, self._items.metadata
+        for start in range(0, len(vocabulary), LOT):
+            lot = vocabulary.ids(start, start + LOT)
             described = _decoded(metadata[start : start + LOT]) if metadata else [{} for _ in lot]
             for item_id, document in zip(lot, described, strict=True):
                 document[ITEM_ID] = item_id

@@ -12,7 +12,7 @@ from engine.errors import BundleError
 from engine.feature_spec import ContentSpec
 from engine.window import HistoryWindow
 
-FORMAT_VERSION: Literal[3] = 3
+FORMAT_VERSION: Literal[4] = 4
 MOST_ITEMS = 100_000_000
 
 
@@ -105,7 +105,7 @@ class ContentSection(Section):
 class Manifest(Section):
     """The manifest.json of a bundle."""
 
-    format_version: Literal[3] = FORMAT_VERSION
+    format_version: Literal[4] = FORMAT_VERSION
     created_at: str
     liverec_version: str
     git_revision: str
