@@ -12,13 +12,12 @@ import numpy.typing as npt
 from app.answer import STORE_UNREACHABLE, AnswerHead, encode_answer, timed
 from app.filtering import Filtering
 from app.item_tail import ItemTail
-from app.item_years import ItemYears
 from app.list_options import ListOptions, TrendingOptions
 from app.metrics import Metrics
 from app.trends import Trend, Trends
 from engine.errors import StoreError
 from engine.items import ItemTable
-from engine.popular_order import first_rows
+from engine.newest_order import NewestOrder
 from engine.recommendation import Recommendation, RecommendedItem
 from engine.recommender import POPULAR
 from engine.selection import Selection
@@ -48,7 +47,7 @@ class Lists:
         self._tail = tail
         self._metrics = metrics
         self._model_version = model_version
-        self._years = ItemYears(items)
+        self._newest = NewestOrder(items)
 
     async def popular(self, options: ListOptions) -> bytes:
         """Return the items with most training events, which are their scores; live ones follow, newest first."""
@@ -62,10 +61,9 @@ class Lists:
         The score of a live item is when it was added, in unix seconds; that of an item of the bundle is 0.
         """
         started = time.perf_counter()
-        by_year = await self._years.newest()
         wanted = await self._wanted(options)
         live = self._newest_live(options.n, wanted)
-        of_bundle = self._first(by_year, options.n - len(live), wanted)
+        of_bundle = self._newest.first(options.n - len(live), lambda rows: self._fits(rows, wanted))
         added_at = self._items.rows.added_at.rows[live - len(self._items) - 1]
         items = [*self._named(live, added_at, LATEST), *self._named(of_bundle, np.zeros(len(of_bundle)), LATEST)]
         return self._answer(items, LATEST, options, started)
@@ -125,10 +123,6 @@ class Lists:
         if wanted is not None and len(wanted) <= LOOKED_UP:
             return popular.sorted(wanted.rows)[:n]
         return popular.first(n, None if wanted is None else wanted.contains)
-
-    def _first(self, order: Indices, n: int, wanted: Selection | None) -> Indices:
-        """Return the first n rows of an order that may be answered."""
-        return first_rows([order], n, lambda rows: self._fits(rows, wanted))
 
     def _fits(self, rows: Indices, wanted: Selection | None) -> Booleans:
         permitted = ~self._items.rows.forbidden.hits(rows)

@@ -3,8 +3,8 @@
     python benchmarks/catalogue_world.py FOLDER --items 1000000 [--index] [--neighbours 20] [--seed 1]
 
 Ids are ten letters and digits; metadata is some 90 bytes of title, year and categories; popularity follows Zipf's law;
-vectors are 64 wide, around 1,000 centres. The network is a self-attention encoder with random weights, exported as training does.
-Without --index the candidates are those of a neighbour table, and the network's vectors serve ratings alone.
+vectors are 64 wide, around 1,000 centres. The network is a self-attention encoder with random weights, exported as
+training does. Without --index the candidates are those of a neighbour table, and its vectors serve ratings alone.
 """
 
 from __future__ import annotations
@@ -42,8 +42,42 @@ PROBED, EVENTS = 48, 50
 LETTERS = np.frombuffer(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ", np.uint8)
 # Odd, so that no number below 36^9 comes twice.
 STEP, ROOM = 48_271_000_000_013, 36**9
-WORDS = "the of a last red night house song my little great star dog war king blue city girl road life".split()
-GENRES = "Action Comedy Crime Drama Fantasy Horror Music Romance Science Sport Thriller Western".split()
+WORDS = [
+    "the",
+    "of",
+    "a",
+    "last",
+    "red",
+    "night",
+    "house",
+    "song",
+    "my",
+    "little",
+    "great",
+    "star",
+    "dog",
+    "war",
+    "king",
+    "blue",
+    "city",
+    "girl",
+    "road",
+    "life",
+]
+GENRES = [
+    "Action",
+    "Comedy",
+    "Crime",
+    "Drama",
+    "Fantasy",
+    "Horror",
+    "Music",
+    "Romance",
+    "Science",
+    "Sport",
+    "Thriller",
+    "Western",
+]
 Floats = npt.NDArray[np.float32]
 
 
@@ -178,7 +212,8 @@ def main() -> None:
     made = make(
         options.folder, options.items, has_index=options.index, neighbours=options.neighbours, seed=options.seed
     )
-    print(f"{options.folder}: {len(made.items):,} items, {sum(file.bytes for file in made.manifest.files.values()):,} bytes")
+    size = sum(file.bytes for file in made.manifest.files.values())
+    print(f"{options.folder}: {len(made.items):,} items, {size:,} bytes")
 
 
 if __name__ == "__main__":

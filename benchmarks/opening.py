@@ -1,13 +1,13 @@
-"""What a bundle costs to open, and what each further worker has to itself, at 10 thousand, 1 million and 10 million items.
+"""What a bundle costs to open, and what each further worker has to itself, at 10 thousand, 1 million, 10 million items.
 
-    python benchmarks/opening.py [--items 10000 1000000 10000000] [--folder FOLDER] [--index] [--requests 300] [--seed 1]
+    python benchmarks/opening.py [--items 10000 1000000 10000000] [--folder FOLDER] [--index] [--requests 300]
 
-For each size a bundle is made (catalogue_world.py), and then opened as the service does, with its probe recomputed: by a
-process that reads it from the disk, by one that finds it in the page cache, and by two workers at once, for which the
-process that started them vouches. Each has loaded the service before the clock starts, and answers requests before its
-memory is read: what it alone has written (Private_Dirty of smaps_rollup), with what it had before it opened, and its
-share of all (Pss). The ceiling in the same run is `read`: SHA-256 over the same bytes that are in memory already, on
-all cores. Bundles are deleted after, but for --folder.
+For each size a bundle is made (catalogue_world.py), and then opened as the service does, with its probe recomputed: by
+a process that reads it from the disk, by one that finds it in the page cache, and by two workers at once, for which the
+process that started them vouches. Each has loaded the service before the clock starts, and answers requests and filters
+before its memory is read: what it alone has written (Private_Dirty of smaps_rollup), with what it had before it opened,
+and its share of all (Pss). The ceiling in the same run is `read`: SHA-256 over as many bytes that are in memory
+already, on all cores. Bundles are deleted after, but for --folder.
 """
 
 from __future__ import annotations
@@ -81,7 +81,9 @@ def open_and_answer(
     after = memory()
     row = {"seconds to open": opened - began, "seconds with the probe": proven - began, "cpu seconds": cpu}
     row |= {"milliseconds a request": 1e3 * answered}
-    row |= {f"{name} MB": after[name] for name in after} | {"private MB by the bundle": after["private"] - before["private"]}
+    row |= {f"{name} MB": after[name] for name in after} | {
+        "private MB by the bundle": after["private"] - before["private"]
+    }
     return {name: round(value, 2) for name, value in row.items()}, bundle.voucher
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from io import BufferedReader
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,15 @@ def mapped_bytes(file: BufferedReader, size: int) -> npt.NDArray[np.uint8]:
     if not size:
         return np.empty(0, dtype=np.uint8)
     return np.asarray(np.memmap(file, np.uint8, "r", shape=(size,)))
+
+
+def write_array(path: Path, shape: tuple[int, ...], dtype: npt.DTypeLike, parts: Iterable[npt.NDArray[Any]]) -> None:
+    """Write an array file from its parts, one after the other, so that the whole need not be in memory."""
+    header = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": shape}
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for part in parts:
+            np.ascontiguousarray(part, dtype=dtype).tofile(file)
 
 
 def _fits(size: int, wanted: int | None) -> bool:

@@ -10,33 +10,22 @@ from datetime import datetime
 from pathlib import Path
 
 import numpy as np
-from numpy.lib.format import open_memmap
 
 from engine.atomic import atomic_folder
 from engine.bundle_folder import BundleFolder
 from engine.bundle_layout import (
-    COLUMNS,
     ENCODER,
-    ID_OFFSETS,
-    ID_ROWS,
-    ID_STARTS,
-    IDS,
     INDEX,
     INPUT_VECTORS,
     MANIFEST,
-    METADATA,
-    METADATA_OFFSETS,
-    NEIGHBOUR_WEIGHTS,
-    NEIGHBOURS,
     OUTPUT_VECTORS,
-    POPULAR_ORDER,
     PROBE,
     RANKER,
     RATINGS,
     REFINER,
     SEAL,
 )
-from engine.bundle_reading import read_content, read_items, read_networks, read_probe
+from engine.bundle_reading import read_content, read_networks, read_probe
 from engine.bundled_content import BundledContent
 from engine.content_encoder import ContentEncoder
 from engine.content_source import ContentSource
@@ -44,10 +33,10 @@ from engine.encoded_network import EncodedNetwork
 from engine.encoder import NetworkEncoder
 from engine.file_digest import at_once, file_digest
 from engine.index import VectorIndex
+from engine.item_files import read_items, write_items
 from engine.items import ItemTable
 from engine.manifest import FileEntry, Manifest, SourceSection
 from engine.neighbour_source import NeighbourSource
-from engine.packed_texts import PackedTexts
 from engine.popularity_source import PopularitySource
 from engine.probe import Probe
 from engine.ranking import NetworkRanker
@@ -185,11 +174,7 @@ class Bundle:
         )
 
     def _write_files(self, folder: Path) -> None:
-        items = self.items
-        self._write_items(folder)
-        for name, table in items.neighbours.items():
-            np.save(folder / NEIGHBOURS.format(name), table.indices, allow_pickle=False)
-            np.save(folder / NEIGHBOUR_WEIGHTS.format(name), table.weights, allow_pickle=False)
+        write_items(self.items, self.manifest, folder)
         for name, source in self.encoded.items():
             np.save(folder / INPUT_VECTORS.format(name), source.vectors.inputs, allow_pickle=False)
             np.save(folder / OUTPUT_VECTORS.format(name), source.vectors.outputs, allow_pickle=False)
@@ -205,21 +190,6 @@ class Bundle:
         (folder / PROBE).write_bytes(self.probe.to_json())
         for name, content in self.attachments.items():
             (folder / name).write_bytes(content)
-
-    def _write_items(self, folder: Path) -> None:
-        items, lookup = self.items, self.items.vocabulary.lookup
-        PackedTexts.write(items.vocabulary.texts, folder / IDS, folder / ID_OFFSETS)
-        np.save(folder / ID_STARTS, lookup.starts, allow_pickle=False)
-        np.save(folder / ID_ROWS, lookup.rows, allow_pickle=False)
-        # Of items that nobody described there is a line each too.
-        lines = items.metadata or [b"{}"] * len(items)
-        PackedTexts.write(lines, folder / METADATA, folder / METADATA_OFFSETS)
-        names = self.manifest.item_columns
-        columns = open_memmap(folder / COLUMNS, "w+", np.float32, (len(names), len(items)))
-        for row, name in enumerate(names):
-            columns[row] = items.columns[name]
-        columns.flush()
-        np.save(folder / POPULAR_ORDER, items.popular.of_bundle, allow_pickle=False)
 
 
 def _own(encoded: EncodedNetwork) -> EncodedNetwork:

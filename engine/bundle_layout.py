@@ -20,6 +20,14 @@ METADATA = "metadata.jsonl"
 METADATA_OFFSETS = "metadata_offsets.npy"
 COLUMNS = "item_columns.npy"
 POPULAR_ORDER = "popular_order.npy"
+NEWEST_ORDER = "newest_order.npy"
+ID_ORDER = "item_id_order.npy"
+FIELDS = "item_fields.json"
+FIELD_ROWS = "field_rows.npy"
+FIELD_STARTS = "field_starts.npy"
+FIELD_NUMBERS = "field_numbers.npy"
+FIELD_TEXTS = "field_texts.npy"
+FIELD_ENDS = "field_ends.npy"
 NEIGHBOURS = "{}_neighbours.npy"
 NEIGHBOUR_WEIGHTS = "{}_weights.npy"
 INPUT_VECTORS = "{}_inputs.npy"
@@ -40,6 +48,11 @@ NEWCOMERS = "newcomers.json"
 NEWCOMER_METADATA = "newcomer_metadata.jsonl"
 NEWCOMER_VECTORS = "newcomer_vectors.npy"
 
+ITEM_FILES = (
+    *(IDS, ID_OFFSETS, ID_STARTS, ID_ROWS, ID_ORDER, METADATA, METADATA_OFFSETS),
+    *(COLUMNS, POPULAR_ORDER, NEWEST_ORDER),
+    *(FIELDS, FIELD_ROWS, FIELD_STARTS, FIELD_NUMBERS, FIELD_TEXTS, FIELD_ENDS),
+)
 MOST_FILES = 1_000
 MOST_MANIFEST_BYTES = 8 << 20
 MOST_WIDTH = 16_384
@@ -53,7 +66,7 @@ ITEM_BYTES, LEAST_METADATA_BYTES = 16 << 10, 64 << 20
 """Of the metadata of all items: so many for each, and so many in any case."""
 LARGE = dict.fromkeys((".npy", ".faiss", ".txt"), 64 << 30)
 MOST_BYTES = LARGE | {".onnx": 1 << 30, ".jsonl": 64 << 30, ".json": 1 << 30}
-MOST_PROBE_BYTES = 64 << 20
+MOST_PROBE_BYTES = MOST_FIELDS_BYTES = 64 << 20
 MOST_OTHER_BYTES = 256 << 20
 
 
@@ -75,7 +88,7 @@ def has_refiner(manifest: Manifest) -> bool:
 
 def needed(manifest: Manifest) -> set[str]:
     """Return the names of the files without which the bundle cannot answer."""
-    names = {IDS, ID_OFFSETS, ID_STARTS, ID_ROWS, METADATA, METADATA_OFFSETS, COLUMNS, POPULAR_ORDER, PROBE}
+    names = {PROBE, *ITEM_FILES}
     names |= {RANKER} if manifest.ranker else set()
     names |= {file.format(name) for name in networks(manifest) for file in (INPUT_VECTORS, OUTPUT_VECTORS, ENCODER)}
     names |= {INDEX.format(name) for name in source_networks(manifest)}
@@ -91,6 +104,7 @@ def most_bytes(name: str, manifest: Manifest) -> int:
         IDS: rows * MOST_ID_BYTES,
         METADATA: most_metadata(rows),
         PROBE: MOST_PROBE_BYTES,
+        FIELDS: MOST_FIELDS_BYTES,
         NEWCOMERS: MOST_BYTES[".json"],
     }
     most = MOST_BYTES.get(ending, MOST_OTHER_BYTES)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from engine.errors import BundleError
 from engine.packed_texts import PackedTexts
+from engine.row_order import check_rows
 
 UNKNOWN = -1
 HASH_BITS = 32
@@ -80,14 +81,10 @@ class IdLookup:
         count, starts = len(self._texts), self.starts
         if starts[0] != 0 or starts[-1] != count or (starts[1:] < starts[:-1]).any():
             raise BundleError(f"the lookup of ids does not fit {count} of them; train again")
-        found = np.zeros(count, dtype=bool)
-        if self.rows.min(initial=0) < 0 or self.rows.max(initial=-1) >= count:
-            raise BundleError(f"the lookup of ids names rows that are not within 0..{count - 1}; train again")
-        found[self.rows] = True
-        lost = (~found).sum()
+        check_rows(self.rows, count)
         checked = range(0, count, max(count // CHECKED, 1))
-        if lost or (lost := sum(self.row_of(self._texts[row]) != row for row in checked)):
-            raise BundleError(f"{lost} ids are there twice or not found by the lookup; train again")
+        if lost := sum(self.row_of(self._texts[row]) != row for row in checked):
+            raise BundleError(f"{lost} ids are there twice or not found by their lookup; train again")
 
     def _hash(self, place: int) -> int:
         return zlib.crc32(self._texts[self._rows[place]])

@@ -16,6 +16,7 @@ from engine.live_rows import LiveRows
 from engine.live_vocabulary import LiveVocabulary
 from engine.neighbours import NeighbourTable
 from engine.popular_order import PopularOrder
+from engine.prepared_items import PreparedItems
 from engine.vocabulary import Vocabulary
 
 Floats = npt.NDArray[np.float32]
@@ -30,7 +31,7 @@ class ItemTable:
     columns: named [N] arrays, for example "popularity" (number of training events).
     neighbours: named item-to-item tables, for sources and features.
     metadata: one JSON object an item, kept encoded until it is asked for.
-    order: the items [N] by popularity, ties by index; None where it is still to be sorted.
+    prepared: what a bundle has of it that would else be made when it is first needed.
     The table is no longer than the bundle's, whatever comes; `replace` gives a table to which nothing has come.
     """
 
@@ -38,7 +39,7 @@ class ItemTable:
     columns: Mapping[str, Floats]
     metadata: Sequence[bytes] = field(default=())
     neighbours: Mapping[str, NeighbourTable] = field(default_factory=dict)
-    order: npt.NDArray[np.int32] | None = field(default=None, repr=False, compare=False)
+    prepared: PreparedItems | None = field(default=None, repr=False, compare=False)
     popular: PopularOrder = field(init=False, repr=False, compare=False)
     rows: LiveRows = field(init=False, repr=False, compare=False)
     _live: LiveVocabulary = field(init=False, repr=False, compare=False)
@@ -55,7 +56,7 @@ class ItemTable:
 
     def _begin_live(self) -> None:
         live, rows = LiveVocabulary(self.vocabulary), LiveRows(len(self.vocabulary))
-        popular = PopularOrder(self.columns, rows, self.order)
+        popular = PopularOrder(self.columns, rows, None if self.prepared is None else self.prepared.popular)
         own = {"vocabulary": live, "_live": live, "rows": rows, "popular": popular}
         for name, value in own.items():
             object.__setattr__(self, name, value)

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
 
 from engine.errors import BundleError
 from engine.live_rows import LiveRows
+from engine.row_order import Fits, Indices, first_rows
 
 Floats = npt.NDArray[np.float32]
-Indices = npt.NDArray[np.int64]
-Order = npt.NDArray[np.integer[Any]]
-Fits = Callable[[Indices], npt.NDArray[np.bool_]]
-FIRST_LOT = 256
-"""So many rows of an order are looked at at first, then twice as many, and so on."""
+Order = npt.NDArray[np.int32]
 
 
 class PopularOrder:
@@ -66,33 +62,8 @@ class PopularOrder:
         return permitted if fits is None else permitted & fits(rows)
 
 
-def first_rows(orders: Iterable[Order], n: int, fits: Fits) -> Indices:
-    """Return the first n rows that fit of orders, one after the other; no further than needed is looked."""
-    found = [np.empty(0, dtype=np.int64)]
-    for lot in _lots(orders):
-        if n <= 0:
-            break
-        rows = lot.astype(np.int64)
-        found.append(rows[fits(rows)][:n])
-        n -= len(found[-1])
-    return np.concatenate(found)
-
-
 def check_order(order: Order, popularity: Floats) -> None:
-    """Raise BundleError unless every row is there once, the most popular first."""
-    is_there = np.zeros(len(popularity), dtype=bool)
-    if order.min(initial=0) < 0 or order.max(initial=-1) >= len(popularity):
-        raise BundleError(f"it names rows that are not within 0..{len(popularity) - 1}; train again")
-    is_there[order] = True
+    """Raise BundleError unless an order begins with the most popular row, and so on."""
     found = popularity[order]
-    if not is_there.all() or not (found[1:] <= found[:-1]).all():
-        raise BundleError("it is no order of all items by their popularity; train again")
-
-
-def _lots(orders: Iterable[Sequence[Any] | Order]) -> Iterator[Order]:
-    lot = FIRST_LOT
-    for order in orders:
-        start = 0
-        while start < len(order):
-            yield np.asarray(order[start : start + lot])
-            start, lot = start + lot, 2 * lot
+    if not (found[1:] <= found[:-1]).all():
+        raise BundleError("it is no order by popularity; train again")

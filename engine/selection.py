@@ -44,8 +44,14 @@ class Selection:
         found: Booleans = self.mask[np.where(inside, indices, 0)] & inside
         return found
 
+    @cached_property
+    def _outside(self) -> RowSet:
+        return RowSet.of(~self.mask)
+
     def forbidding(self, others: RowSet, end: int) -> RowSet:
-        """Return all rows below `end` but these, and the `others`."""
-        mask = np.ones(max(end, len(self.mask)), dtype=bool)
+        """Return all rows below `end` but these, and the `others`; nobody changes it."""
+        if end <= len(self.mask):
+            return self._outside.joined(others)
+        mask = np.ones(end, dtype=bool)
         mask[: len(self.mask)] = ~self.mask
         return RowSet.of(mask).joined(others)

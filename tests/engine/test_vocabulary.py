@@ -198,5 +198,5 @@ def lookup_with(change: Callable[[np.ndarray, np.ndarray], object], count: int =
 )
 def test_a_lookup_that_does_not_fit_is_refused(change: Callable[[np.ndarray, np.ndarray], object]) -> None:
     lookup_with(lambda starts, rows: None).check()
-    with pytest.raises(BundleError, match="lookup"):
+    with pytest.raises(BundleError, match="train again"):
         lookup_with(change).check()
