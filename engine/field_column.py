@@ -72,7 +72,7 @@ def _texts(values: CodedTexts) -> tuple[FieldTexts, FieldPostings]:
     order = sorted(range(len(texts)), key=texts.__getitem__)
     places = np.empty(len(texts), dtype=np.int32)
     places[order] = np.arange(len(texts), dtype=np.int32)
-    return FieldTexts.of([texts[code] for code in order]), FieldPostings.of(places[codes], rows, len(texts))
+    return FieldTexts.of(texts[code] for code in order), FieldPostings.of(places[codes], rows, len(texts))
 
 
 def _range(values: Sequence[Any] | npt.NDArray[np.float64], operator: str, value: object) -> tuple[int, int]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import re
-from collections.abc import Sequence
-from itertools import chain, repeat
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import overload
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy.typing as npt
 # No byte of UTF-8.
 END = b"\xff"
 FEW_BYTES = 3
+LOT = 65_536
 
 
 def encoded(text: str) -> bytes:
@@ -39,10 +41,12 @@ class FieldTexts(Sequence[bytes]):
         self._bytes = content.data
 
     @classmethod
-    def of(cls, texts: Sequence[str]) -> FieldTexts:
+    def of(cls, texts: Iterable[str]) -> FieldTexts:
         """Encode sorted texts."""
-        encoded_texts = b"".join(chain.from_iterable(zip(_all_encoded(texts), repeat(END), strict=False)))
-        content = np.frombuffer(encoded_texts, np.uint8)
+        file, source = io.BytesIO(), iter(texts)
+        while lot := list(islice(source, LOT)):
+            file.write(END.join(_all_encoded(lot)) + END)
+        content = np.frombuffer(file.getbuffer(), np.uint8)
         return cls(content, np.flatnonzero(content == END[0]))
 
     def __len__(self) -> int:
