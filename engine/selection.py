@@ -27,8 +27,12 @@ class Selection:
         """Return the rows of these items; ids that are unknown are left out."""
         mask = np.zeros(items.rows.end, dtype=bool)
         indices = items.vocabulary.indices_of(item_ids)
-        mask[indices[indices >= 0]] = True
-        return cls(mask)
+        rows = np.unique(indices[indices >= 0])
+        mask[rows] = True
+        selection = cls.__new__(cls)
+        # Of millions of rows the mask is not looked through for a few.
+        selection.mask, selection._count, selection.rows = mask, len(rows), rows
+        return selection
 
     def __len__(self) -> int:
         return self._count
