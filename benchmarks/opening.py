@@ -4,15 +4,17 @@
 
 For each size a bundle is made (catalogue_world.py), and then opened as the service does, with its probe recomputed: by
 a process that reads it from the disk, by one that finds it in the page cache, and by two workers at once, for which the
-process that started them vouches. Each has loaded the service before the clock starts, and answers requests and filters
-before its memory is read: what it alone has written (Private_Dirty of smaps_rollup), with what it had before it opened,
-and its share of all (Pss). The ceiling in the same run is `read`: SHA-256 over as many bytes that are in memory
-already, on all cores. Bundles are deleted after, but for --folder.
+process that started them vouches. Each has loaded the service before the clock starts, and answers requests before its
+memory is read, then filters before it is read again: what it alone has written (Private_Dirty of smaps_rollup), with
+what it had before it opened, and its share of all (Pss). The ceiling in the same run is `read`: SHA-256 over as many
+bytes that are in memory already, on all cores. Last, the service itself with two workers: seconds until it is ready,
+and the memory of each worker after as many requests. Bundles are deleted after, but for --folder.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import json
 import multiprocessing
@@ -25,23 +27,28 @@ from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
+import httpx
 import numpy as np
 import result
+from serving_process import free_port, serving
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from engine.bundle import Bundle
 from engine.events import Event, History
+from engine.filter_expression import FilterExpression
+from engine.item_fields import ItemFields
 from engine.query import Query
 from engine.voucher import Voucher
 
 MEGABYTE = 1 << 20
 USERS = 100
+FILTERS = ("year >= 1995", 'categories = "Drama" and year < 1960', 'title contains "king"')
 Row = dict[str, float]
 
 
-def memory() -> Row:
-    """Return megabytes of this process that no other has, and its share of all."""
-    lines = Path("/proc/self/smaps_rollup").read_text().splitlines()[1:]
+def memory(process: int | str = "self") -> Row:
+    """Return megabytes of a process that no other has, and its share of all."""
+    lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()[1:]
     found = {line.split(":")[0]: int(line.split()[1]) / 1024 for line in lines}
     return {"private": found["Private_Dirty"], "share of all": found["Pss"]}
 
@@ -76,14 +83,18 @@ def open_and_answer(
         for item in answer.items:
             bundle.items.metadata_of(bundle.items.vocabulary.index_of(item.item_id))
     answered = (time.perf_counter() - proven) / max(requests, 1)
+    after = memory()
+    fields, filtering = ItemFields(recommender.items), time.process_time()
+    for text in FILTERS:
+        fields.matches(FilterExpression.parse(text))
+    filtered = (time.process_time() - filtering) / len(FILTERS)
     if together is not None:
         together.wait()
-    after = memory()
-    row = {"seconds to open": opened - began, "seconds with the probe": proven - began, "cpu seconds": cpu}
-    row |= {"milliseconds a request": 1e3 * answered}
-    row |= {f"{name} MB": after[name] for name in after} | {
-        "private MB by the bundle": after["private"] - before["private"]
-    }
+    row: Row = {"seconds to open": opened - began, "seconds with the probe": proven - began, "cpu seconds": cpu}
+    row |= {"milliseconds a request": 1e3 * answered, "cpu milliseconds a first filter": 1e3 * filtered}
+    row |= {f"{name} MB": after[name] for name in after}
+    row |= {"private MB by the bundle": after["private"] - before["private"]}
+    row |= {"private MB by the bundle, with filters": memory()["private"] - before["private"]}
     return {name: round(value, 2) for name, value in row.items()}, bundle.voucher
 
 
@@ -122,7 +133,38 @@ def measure(folder: Path, requests: int, seed: int) -> dict[str, object]:
         together = manager.Barrier(2)
         given = (folder, voucher, asked, requests, together)
         workers = [each.get() for each in [pool.apply_async(open_and_answer, given) for _ in range(2)]]
-    return rows | {f"worker {number}": row for number, (row, _) in enumerate(workers, 1)}
+    rows |= {f"worker {number}": row for number, (row, _) in enumerate(workers, 1)}
+    return rows | {"service with two workers": served(folder, asked, requests)}
+
+
+def served(folder: Path, asked: list[list[str]], requests: int) -> dict[str, object]:
+    """Have the service answer on two workers; return seconds until it is ready, and what each worker has."""
+    with tempfile.TemporaryDirectory() as var:
+        port = free_port()
+        command = [sys.executable, "-m", "liverec", "serve", "--bundle", str(folder), "--port", str(port)]
+        with serving([*command, "--workers", "2"], port, "/health/ready", LIVEREC_VAR=var) as service:
+            for number in range(requests):
+                # A connection of its own, so that both workers get some.
+                with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+                    events = [
+                        {"user_id": f"{number}", "item_id": each, "rating": 4} for each in asked[number % USERS][:10]
+                    ]
+                    client.post("/rate", json=events).raise_for_status()
+                    client.get(f"/recommend/{number}").raise_for_status()
+            workers = [memory(process) for process in children(service.process.pid)]
+    workers.sort(key=lambda each: each["share of all"])
+    found = [{f"{name} MB": round(value, 1) for name, value in each.items()} for each in workers[-2:]]
+    return {"seconds from start to ready": round(service.seconds_to_ready, 2), "workers": found}
+
+
+def children(process: int) -> list[int]:
+    """Return the processes that a process has started."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            if int(path.read_text().rsplit(")")[-1].split()[1]) == process:
+                found.append(int(path.parent.name))
+    return found
 
 
 def main() -> None:

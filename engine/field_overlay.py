@@ -49,7 +49,8 @@ class FieldOverlay:
             self._settle()
             changed = np.empty(0, dtype=np.int64)
         mask[self._rows] = self._settled(expression.fields).matches(expression.node)
-        mask[np.flatnonzero(rows.dead.hits(np.arange(len(mask))))] = False
+        dead = rows.dead.rows()
+        mask[dead[dead < len(mask)]] = False
         self.refresh(mask, expression, changed)
 
     def refresh(self, mask: Mask, expression: FilterExpression, changed: Indices) -> None:
