@@ -5,6 +5,7 @@ The parts of all columns stand one after the other in five arrays; the directory
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +62,9 @@ DIRECTORY = TypeAdapter(list[_Entry])
 
 def write_fields(columns: Columns, folder: Path) -> None:
     """Write columns into a folder."""
-    (folder / FIELDS).write_bytes(DIRECTORY.dump_json([_entry(*each) for each in columns.items()]))
+    # With the json of Python: a name may have half of a surrogate.
+    directory = [_entry(*each).model_dump() for each in columns.items()]
+    (folder / FIELDS).write_text(json.dumps(directory, separators=(",", ":")))
     for name, dtype in TYPES.items():
         parts = [part for column in columns.values() for part in _parts(column, name)]
         write_array(folder / name, (sum(map(len, parts)),), dtype, parts)
@@ -70,7 +73,7 @@ def write_fields(columns: Columns, folder: Path) -> None:
 def read_fields(files: BundleFolder) -> dict[str, FieldColumn]:
     """Map what `write_fields` wrote; raises BundleError on anything else."""
     with unreadable(files.path / FIELDS):
-        directory = DIRECTORY.validate_json(files.read(FIELDS))
+        directory = DIRECTORY.validate_python(json.loads(files.read(FIELDS)))
     sizes = {name: sum(_size(entry, name) for entry in directory) for name in TYPES}
     runs = _Runs({name: files.numbers(name, sizes[name], dtype) for name, dtype in TYPES.items()})
     columns = {entry.name: runs.column(entry) for entry in directory}

@@ -37,7 +37,7 @@ from engine.vocabulary import Vocabulary
 DOCUMENTS: list[dict[str, Any]] = [
     {"title": "Heat", "year": 1995, "categories": ["Crime", "Drama"], "is_new": True},
     {"title": "Alien", "year": 1979.5, "categories": ["Horror"]},
-    {"title": "", "year": "1995", "categories": []},
+    {"title": "", "year": "1995", "categories": [], "\ud800": "\ud801"},
     {},
 ]
 Change = Callable[[np.ndarray], object]
@@ -59,7 +59,7 @@ def test_all_is_as_it_was(items: ItemTable, tmp_path: Path) -> None:
     assert mapped.prepared is not None
     orders = mapped.prepared.popular, mapped.prepared.newest, mapped.prepared.ids
     assert [order.tolist() for order in orders] == [[1, 0, 2, 3], [0, 2, 1, 3], [3, 1, 2, 0]]
-    assert mapped.prepared.fields.keys() == {"title", "year", "categories", "is_new"}
+    assert mapped.prepared.fields.keys() == {"title", "year", "categories", "is_new", "\ud800"}
     (tmp_path / "again").mkdir()
     again = mapped_items(mapped, tmp_path / "again")
     for name in (FIELDS, FIELD_ROWS, FIELD_STARTS, FIELD_NUMBERS, FIELD_TEXTS, FIELD_ENDS, METADATA, IDS):
