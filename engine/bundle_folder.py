@@ -80,8 +80,8 @@ class BundleFolder:
     def checked(self, voucher: Voucher | None = None, threads: int | None = None) -> BundleFolder:
         """Return the folder to read from; raises BundleError unless all files, and no others, are as the manifest says.
 
-        Digests are computed by so many threads, one for each core if None is said. Files that a voucher for this
-        manifest knows are not read again.
+        Digests are computed by so many threads, one for each core if None is said. Nothing is read if a voucher
+        for this manifest knows all the files.
         """
         present = self._present()
         if strange := present ^ self.manifest.files.keys():

@@ -12,7 +12,7 @@ from engine.file_stamp import FileStamp
 class Voucher:
     """The sha256 of a bundle's manifest, and the stamps of its files as they were while all of it was checked.
 
-    Who gets one from its own parent checks again only what has another stamp.
+    Who gets one from its own parent need not check files that are still the very same; if one is not, it checks all.
     """
 
     seal: str
