@@ -24,7 +24,7 @@ from app.middleware import RequestId
 from app.parent import end_with_parent
 from app.permits import Permits
 from app.problems import install_problems
-from app.proven import Proven
+from app.proven import NO_VOUCHERS, Proven, Vouchers
 from app.recommend_routes import recommend_router
 from app.routes import metrics_router, router
 from app.security_headers import SecurityHeaders, cors
@@ -47,8 +47,13 @@ ROUTERS = (
 DESCRIPTION = "Recommendations that count every rating in the very next answer."
 
 
-def create_app(settings: Settings | None = None, proven: Proven | None = None) -> FastAPI:
-    """Return the app; what is not given is read from the environment and opened, as each worker process does."""
+def create_app(
+    settings: Settings | None = None, proven: Proven | None = None, vouchers: Vouchers = NO_VOUCHERS
+) -> FastAPI:
+    """Return the app; what is not given is read from the environment and opened, as each worker process does.
+
+    vouchers: by tenant, what the process that started this one has found right of a bundle.
+    """
     if settings is None:
         # This is a worker process, which must not outlive the one that started it, nor keep its address.
         end_with_parent(HAND_OVER)
@@ -60,7 +65,7 @@ def create_app(settings: Settings | None = None, proven: Proven | None = None) -
         title="liverec",
         version=metadata.version("liverec"),
         description=DESCRIPTION,
-        lifespan=Lifespan(chosen, proven, doors),
+        lifespan=Lifespan(chosen, proven, doors, vouchers),
         redirect_slashes=False,
     )
     for each in ROUTERS:

@@ -51,7 +51,7 @@ class Serving:
         # A cached answer has the cursor that it was computed with.
         life = LIFE_SECONDS + self.settings.cache_seconds
         key = store.pseudonyms.key("cursor")
-        self._questions = questions = Questions(recommender, self.filtering, _exposure(self.settings), key, life)
+        questions = Questions(recommender, self.filtering, _exposure(self.settings), key, life)
         self.recommending = Recommending(
             recommender, store, self.items.tail, questions, self.metrics, bundle.model_version
         )
@@ -63,9 +63,8 @@ class Serving:
         )
 
     def build_like(self, other: Serving) -> None:
-        """Make at once what another one has made for filters and cursors: who asks for them need not wait."""
+        """Make at once what another one has made for filters: who asks for them need not wait."""
         self.filtering.build_like(other.filtering)
-        self._questions.build_like(other._questions)
 
     async def predict(self, request: PredictionRequest) -> PredictionAnswer:
         """Predict ratings from the history as it is now; raises UnsupportedError if the bundle cannot."""

@@ -14,7 +14,7 @@ from engine.index_settings import IndexSettings
 from engine.vector_table import VectorType
 from engine.window import HistoryWindow
 
-FORMAT_VERSION: Literal[3] = 3
+FORMAT_VERSION: Literal[4] = 4
 MOST_ITEMS = 100_000_000
 
 
@@ -107,7 +107,7 @@ class ContentSection(Section):
 class Manifest(Section):
     """The manifest.json of a bundle."""
 
-    format_version: Literal[3] = FORMAT_VERSION
+    format_version: Literal[4] = FORMAT_VERSION
     created_at: str
     liverec_version: str
     git_revision: str
