@@ -38,5 +38,6 @@ class Admission:
 
 def crowded(permits: Permits) -> Response:
     """Return the answer to a request for which there is no permit."""
-    detail = f"{permits.most} requests are under way in this worker (LIVEREC_MAX_CONCURRENCY); try again"
+    why = "LIVEREC_MAX_CONCURRENCY" if permits.limit == permits.most else "no more are done in LIVEREC_MAX_WAIT_MS"
+    detail = f"{permits.limit} requests are under way in this worker ({why}); try again"
     return problem(HTTPStatus.TOO_MANY_REQUESTS, detail, {"Retry-After": RETRY_SECONDS})

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.access import ScopeTable
 from app.admission import crowded
 from app.api_keys import API_KEY
 from app.body_budget import BodyBudget, RefusedBodyError
-from app.body_sizes import BodySizes, is_of_items
+from app.body_sizes import BodySizes, is_of_items, is_upload
 from app.held_body import ClientGoneError, HeldBody
 from app.page_guard import PageGuard
 from app.permits import Permits
+from app.problems import RETRY_SECONDS, problem
 from app.request_head import RequestHead
 from app.settings import Settings
 
@@ -35,6 +38,7 @@ class BodyReading:
         # Large items must not keep ratings out.
         self._items = BodyBudget(settings.max_bodies_bytes, bodies)
         self._others = BodyBudget(settings.max_bodies_bytes, bodies)
+        self._uploads = Permits(settings.max_uploads)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -44,10 +48,27 @@ class BodyReading:
         head = RequestHead.of(scope["headers"])
         if refusal := self._guard.refusal(scope, head):
             await refusal(scope, receive, send)
+        elif is_upload(scope["path"]):
+            await self._pass_upload(scope, receive, send)
         elif head.has_body:
             await self._read_and_pass(scope, receive, send)
         else:
             await self._app(scope, receive, send)
+
+    async def _pass_upload(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass it on unread. It may take hours: it has a place of its own, and no permit."""
+        if not self._uploads.has_room:
+            detail = f"{self._uploads.most} uploads are under way in this worker (LIVEREC_MAX_UPLOADS); try again"
+            refusal = problem(HTTPStatus.TOO_MANY_REQUESTS, detail, {"Retry-After": RETRY_SECONDS})
+            await refusal(scope, receive, send)
+            return
+        self._uploads.take()
+        self._permits.give()
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._permits.take()
+            self._uploads.give()
 
     async def _read_and_pass(self, scope: Scope, receive: Receive, send: Send) -> None:
         budget = self._items if is_of_items(scope["path"]) else self._others

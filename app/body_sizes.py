@@ -13,6 +13,11 @@ def is_of_items(path: str) -> bool:
     return path == "/items" or path.startswith("/items/")
 
 
+def is_upload(path: str) -> bool:
+    """Return whether it is the path whose bodies are read as they come."""
+    return path == "/events/bulk"
+
+
 @dataclass(frozen=True, slots=True)
 class BodySizes:
     """How many bytes the bodies may have."""

@@ -20,6 +20,7 @@ from app.connection_limits import (
     RefusedError,
 )
 from app.draining import Draining
+from app.joined_transport import JoinedTransport
 from app.middleware import DRAINING, REQUEST_ID, request_id
 from app.problems import RETRY_SECONDS, problem
 from app.security_headers import CONSTANT
@@ -65,7 +66,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin, unless there are too many already."""
-        super().connection_made(transport)
+        self._joined = JoinedTransport(transport, self.loop)
+        super().connection_made(self._joined)
         if len(self.connections) > 2 * self._limits.connections:
             transport.abort()
             return
@@ -135,7 +137,8 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """An answer is sent."""
+        """An answer is written."""
+        self._joined.flush()
         super().on_response_complete()
         if self._is_idle and self._drained_at is not None:
             self._due = self._drained_at

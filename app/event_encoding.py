@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from collections.abc import Sequence
+from json.encoder import encode_basestring as quoted
+
+from pydantic_core import from_json
 
 from engine.events import Event
 
@@ -18,7 +21,12 @@ def encode_json(value: object) -> str:
 
 def log_entry(event: Event) -> str:
     """Return an event as the log has it."""
-    return encode_json(asdict(event))
+    # By hand, here and below: `json` takes several times as long.
+    return (
+        f'{{"user_id":{quoted(event.user_id)},"item_id":{quoted(event.item_id)},"kind":{quoted(event.kind)}'
+        f',"value":{_number(event.value)},"timestamp":{event.timestamp!r},"event_id":{quoted(event.event_id)}'
+        f',"recommendation_id":{quoted(event.recommendation_id)}}}'
+    )
 
 
 def log_prefix(user_id: str) -> bytes:
@@ -29,15 +37,23 @@ def log_prefix(user_id: str) -> bytes:
 def history_entry(event: Event) -> str:
     """Return an event as its history has it, behind the digits."""
     # The time that counts is the entry's score; here it keeps two views of one item from being one entry.
-    return encode_json([event.item_id, event.kind, event.value, event.timestamp, event.event_id])
+    return f"{owner_of_id(event)[:-1]},{event.timestamp!r},{quoted(event.event_id)}]"
 
 
 def owner_of_id(event: Event) -> str:
     """Return what must be the same if an event_id comes again."""
-    return encode_json([event.item_id, event.kind, event.value])
+    return f"[{quoted(event.item_id)},{quoted(event.kind)},{_number(event.value)}]"
 
 
-def decode_entry(user_id: str, entry: bytes, timestamp: float) -> Event:
-    """Read an entry of a history."""
-    item_id, kind, value, _, event_id = json.loads(entry[ARRIVAL_DIGITS:])
-    return Event(user_id, item_id, kind, value, timestamp, event_id)
+def decode_entries(user_id: str, entries: Sequence[tuple[bytes, float]]) -> list[Event]:
+    """Read entries of a history, each with its time."""
+    # To parse all at once takes half the time.
+    rows = from_json(b"[" + b",".join([entry[ARRIVAL_DIGITS:] for entry, _ in entries]) + b"]")
+    return [
+        Event(user_id, item_id, kind, value, timestamp, event_id)
+        for (item_id, kind, value, _, event_id), (_, timestamp) in zip(rows, entries, strict=True)
+    ]
+
+
+def _number(value: float | None) -> str:
+    return "null" if value is None else repr(value)

@@ -32,6 +32,17 @@ def read_time(value: object) -> object:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
+def check_weight(kind: str, window: HistoryWindow) -> None:
+    """Raise QueryError for a kind of feedback that has no weight."""
+    if kind in ELSEWHERE:
+        raise QueryError(ELSEWHERE[kind])
+    if kind not in window.event_weights:
+        raise QueryError(
+            f"kind: {kind[:MOST_SHOWN]!r} has no weight, only {', '.join(sorted(window.event_weights))} have;"
+            " give it one with LIVEREC_FEEDBACK_WEIGHTS"
+        )
+
+
 class Feedback(BaseModel):
     """Something that one user did with one item. Gorse's names of the fields are understood, too."""
 
@@ -65,13 +76,7 @@ class Feedback(BaseModel):
 
     def event(self, window: HistoryWindow, latest: float) -> Event:
         """Return the event; raises QueryError if its kind has no weight or its time is impossible."""
-        if self.kind in ELSEWHERE:
-            raise QueryError(ELSEWHERE[self.kind])
-        if self.kind not in window.event_weights:
-            raise QueryError(
-                f"kind: {self.kind[:MOST_SHOWN]!r} has no weight, only {', '.join(sorted(window.event_weights))} have;"
-                " give it one with LIVEREC_FEEDBACK_WEIGHTS"
-            )
+        check_weight(self.kind, window)
         event_id, led_by = self.event_id or uuid.uuid4().hex, self.recommendation_id or ""
         return Event(self.user_id, self.item_id, self.kind, None, event_time(self.timestamp, latest), event_id, led_by)
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from engine.boost import Boost
 from engine.filter_expression import FilterExpression
-from engine.item_fields import ItemFields
+from engine.item_fields import MOST_BYTES, ItemFields
 from engine.items import ItemTable
 from engine.query import Lift
 from engine.selection import Selection
@@ -61,7 +61,8 @@ class Filtering:
         # It holds its mask, so no other can have the same id.
         if (kept := self._selections.get(id(mask))) is None:
             kept = self._selections[id(mask)] = Selection(mask)
-            if len(self._selections) > SELECTIONS_KEPT:
+            # Of ten million items the masks of a few take as much memory as is meant for them.
+            while len(self._selections) > max(min(SELECTIONS_KEPT, MOST_BYTES // max(mask.nbytes, 1)), 1):
                 self._selections.pop(next(iter(self._selections)))
         return kept
 

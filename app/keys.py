@@ -43,7 +43,8 @@ class Keys:
         tag = namespace.key(f"{{p{zlib.crc32(user_id.encode()) % partitions}}}")
         # The length keeps user "a:b" with event "c" apart from user "a" with event "b:c".
         events = f"{tag}:e:{len(user_id)}:{user_id}:"
-        history, items, opinions, version, cache = (f"{tag}:{letter}:{user_id}" for letter in "hiovc")
+        history, items, opinions = f"{tag}:h:{user_id}", f"{tag}:i:{user_id}", f"{tag}:o:{user_id}"
+        version, cache = f"{tag}:v:{user_id}", f"{tag}:c:{user_id}"
         return cls(f"{tag}:log", f"{tag}:forgotten", history, items, opinions, version, cache, events)
 
     def event(self, event_id: str) -> str:

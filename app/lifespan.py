@@ -14,7 +14,7 @@ from fastapi import FastAPI
 
 from app.bundle_watch import BundleWatch
 from app.doors import Doors
-from app.proven import Proven, open_proven, open_proven_apart
+from app.proven import NO_VOUCHERS, Proven, Vouchers, open_proven, open_proven_apart
 from app.serving import Serving
 from app.settings import Settings
 from app.store import Store
@@ -28,10 +28,13 @@ class Lifespan:
     Called with the app, it gives a context manager, as Starlette wants it.
     """
 
-    def __init__(self, settings: Settings, proven: Proven | None, doors: Doors) -> None:
+    def __init__(
+        self, settings: Settings, proven: Proven | None, doors: Doors, vouchers: Vouchers = NO_VOUCHERS
+    ) -> None:
         self._settings = settings
         self._proven = proven
         self._doors = doors
+        self._vouchers = vouchers
 
     @asynccontextmanager
     async def __call__(self, app: FastAPI) -> AsyncIterator[dict[str, object]]:
@@ -69,7 +72,7 @@ class Lifespan:
 
         # Nothing here may hold the first bundle: another may take its place.
         proven, self._proven = (self._proven, None) if not tenant else (None, self._proven)
-        first = self._serving(open_proven(settings) if proven is None else proven, store)
+        first = self._serving(proven or open_proven(settings, self._vouchers.get(tenant)), store)
         return BundleWatch(settings.bundle, first, make, use, settings.bundle_poll_seconds)
 
     def _serving(self, proven: Proven, store: Store) -> Serving:

@@ -5,23 +5,18 @@ from __future__ import annotations
 import hashlib
 import hmac
 import struct
-import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from app.cursor_text import foreign, spelled, unspelled
 from engine.errors import QueryError
+from engine.vocabulary import hash_of
 
 MOST_SHOWN = 1_000
 LIFE_SECONDS = 3_600
 SIGNATURE_BYTES = 16
 HEAD = struct.Struct(">BI8s")
 FORMAT = 1
-
-
-def hash_of(item_id: str) -> int:
-    """Return 32 bits of an item id (CRC-32): two of a million items share them with a probability of 1 in 4,000."""
-    return zlib.crc32(item_id.encode())
 
 
 @dataclass(frozen=True, slots=True)

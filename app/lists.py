@@ -12,12 +12,12 @@ import numpy.typing as npt
 from app.answer import STORE_UNREACHABLE, AnswerHead, encode_answer, timed
 from app.filtering import Filtering
 from app.item_tail import ItemTail
-from app.item_years import ItemYears
 from app.list_options import ListOptions, TrendingOptions
 from app.metrics import Metrics
 from app.trends import Trend, Trends
 from engine.errors import StoreError
 from engine.items import ItemTable
+from engine.newest_order import NewestOrder
 from engine.recommendation import Recommendation, RecommendedItem
 from engine.recommender import POPULAR
 from engine.selection import Selection
@@ -25,9 +25,6 @@ from engine.selection import Selection
 LOOKED_UP = 1_000
 """So many wanted items are looked up one by one; more are looked for among those that trend."""
 TRENDING, LATEST = "trending", "latest"
-FIRST_LOT = 2_048
-"""So many rows of an order are looked at at first, then twice as many, and so on."""
-NONE = np.empty(0, dtype=np.int64)
 Booleans = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.int64]
 
@@ -50,7 +47,7 @@ class Lists:
         self._tail = tail
         self._metrics = metrics
         self._model_version = model_version
-        self._years = ItemYears(items)
+        self._newest = NewestOrder(items)
 
     async def popular(self, options: ListOptions) -> bytes:
         """Return the items with most training events, which are their scores; live ones follow, newest first."""
@@ -64,10 +61,9 @@ class Lists:
         The score of a live item is when it was added, in unix seconds; that of an item of the bundle is 0.
         """
         started = time.perf_counter()
-        by_year = await self._years.newest()
         wanted = await self._wanted(options)
         live = self._newest_live(options.n, wanted)
-        of_bundle = self._first(by_year, options.n - len(live), wanted)
+        of_bundle = self._newest.first(options.n - len(live), lambda rows: self._fits(rows, wanted))
         added_at = self._items.rows.added_at.rows[live - len(self._items) - 1]
         items = [*self._named(live, added_at, LATEST), *self._named(of_bundle, np.zeros(len(of_bundle)), LATEST)]
         return self._answer(items, LATEST, options, started)
@@ -108,11 +104,11 @@ class Lists:
         return list(compress(trends, still))[: options.n]
 
     def _popular(self, n: int, wanted: Selection | None) -> list[RecommendedItem]:
-        rows = self._first(self._items.popularity_order(), n, wanted)
+        rows = self._most_popular(n, wanted)
         return self._named(rows, self._items.column("popularity", rows), POPULAR)
 
     def _others(self, n: int, wanted: Selection | None, taken: Sequence[str]) -> list[RecommendedItem]:
-        rows = self._first(self._items.popularity_order(), n + len(taken), wanted)
+        rows = self._most_popular(n + len(taken), wanted)
         rows = rows[~np.isin(rows, self._items.vocabulary.indices_of(taken))][:n]
         return self._named(rows, np.zeros(len(rows)), POPULAR)
 
@@ -122,15 +118,11 @@ class Lists:
         live = live[self._fits(live, wanted)]
         return live[_largest(rows.added_at.rows[live - rows.base - 1], n)]
 
-    def _first(self, order: Indices, n: int, wanted: Selection | None) -> Indices:
-        """Return the first n rows of an order that may be answered."""
-        found, start, lot = [NONE], 0, FIRST_LOT
-        while n and start < len(order):
-            rows = order[start : start + lot]
-            found.append(rows[self._fits(rows, wanted)][:n])
-            n -= len(found[-1])
-            start, lot = start + lot, 2 * lot
-        return np.concatenate(found)
+    def _most_popular(self, n: int, wanted: Selection | None) -> Indices:
+        popular = self._items.popular
+        if wanted is not None and len(wanted) <= LOOKED_UP:
+            return popular.sorted(wanted.rows)[:n]
+        return popular.first(n, None if wanted is None else wanted.contains)
 
     def _fits(self, rows: Indices, wanted: Selection | None) -> Booleans:
         permitted = ~self._items.rows.forbidden.hits(rows)

@@ -5,12 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from dataclasses import fields as fields_of
 from typing import Self
 
 from engine.events import Event
-
-FIELDS = tuple(each.name for each in fields_of(Event))
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,5 +29,5 @@ class LoggedEvent:
         """Read an entry of the stream."""
         sent = json.loads(fields[b"event"])
         # Of a newer version it may say more.
-        event = Event(**{name: sent[name] for name in FIELDS})
+        event = Event(**{name: sent[name] for name in Event._fields})
         return cls(log_id.decode(), event, int(fields[b"version"]), float(fields[b"timestamp"]))

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from fastapi import Response
 from starlette.types import Scope
 
-from app.body_sizes import is_of_items
+from app.body_sizes import is_of_items, is_upload
 from app.problems import problem
 from app.request_head import RequestHead
 from app.settings import ANYBODY
@@ -44,7 +44,7 @@ class PageGuard:
 
 
 def _is_welcome(scope: Scope, head: RequestHead) -> bool:
-    if scope["method"] == "PUT" and is_of_items(scope["path"]):
+    if is_upload(scope["path"]) or (scope["method"] == "PUT" and is_of_items(scope["path"])):
         # The route looks at it.
         return True
     kind = head.content_type

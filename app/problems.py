@@ -60,16 +60,22 @@ def body_problem(error: ValidationError) -> Response:
 
 def validation_problem(errors: list[ErrorDetails]) -> Response:
     """Return a 422 that names each wrong field and its value."""
-    fields = [
-        {
-            "field": ".".join(str(part) for part in error["loc"]) or "body",
-            "message": error["msg"].removeprefix("Value error, "),
-            "value": _shown(error.get("input")),
-        }
-        for error in errors[:20]
-    ]
-    detail = "; ".join(f"{field['field']}: {field['message']} (got {field['value']})" for field in fields[:3])
-    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=fields)
+    fields = _fields(errors)
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, _detail(fields), errors=fields)
+
+
+def validation_detail(error: ValidationError) -> str:
+    """Return in a line what a model refused."""
+    return _detail(_fields(error.errors(include_url=False, include_context=False)))
+
+
+def problem_of(error: LiverecError | RequestValidationError) -> Response:
+    """Return what answers a request that failed."""
+    if isinstance(error, RequestValidationError):
+        return validation_problem(list(error.errors()))
+    status = STATUS.get(type(error), HTTPStatus.INTERNAL_SERVER_ERROR)
+    headers = {"Retry-After": RETRY_SECONDS} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
+    return problem(status, str(error), headers, **error.members)
 
 
 def install_problems(app: FastAPI) -> None:
@@ -77,6 +83,21 @@ def install_problems(app: FastAPI) -> None:
     app.exception_handler(LiverecError)(_foreseen)
     app.exception_handler(RequestValidationError)(_invalid)
     app.exception_handler(HTTPException)(_http)
+
+
+def _fields(errors: list[ErrorDetails]) -> list[dict[str, str]]:
+    return [
+        {
+            "field": ".".join(str(part) for part in error["loc"]) or "body",
+            "message": error["msg"].removeprefix("Value error, "),
+            "value": _shown(error.get("input")),
+        }
+        for error in errors[:20]
+    ]
+
+
+def _detail(fields: list[dict[str, str]]) -> str:
+    return "; ".join(f"{field['field']}: {field['message']} (got {field['value']})" for field in fields[:3])
 
 
 def _shown(value: object) -> str:
@@ -87,13 +108,11 @@ def _shown(value: object) -> str:
 
 
 async def _foreseen(_request: Request, error: LiverecError) -> Response:
-    status = STATUS.get(type(error), HTTPStatus.INTERNAL_SERVER_ERROR)
-    headers = {"Retry-After": RETRY_SECONDS} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
-    return problem(status, str(error), headers, **error.members)
+    return problem_of(error)
 
 
 async def _invalid(_request: Request, error: RequestValidationError) -> Response:
-    return validation_problem(list(error.errors()))
+    return problem_of(error)
 
 
 async def _http(request: Request, error: HTTPException) -> Response:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 
 from app.filtering import Filtering
-from app.list_cursor import ListCursor, hash_of
+from app.list_cursor import ListCursor
 from app.options import RecommendOptions
 from engine.events import History
 from engine.exposure import Exposure
-from engine.item_hashes import ItemHashes
 from engine.query import Query
 from engine.recommendation import Recommendation
 from engine.recommender import POPULAR, Recommender
@@ -28,27 +26,18 @@ class Questions:
         self._exposure = exposure
         self._key = key
         self._life = life
-        self._hashes = ItemHashes(recommender.items, hash_of)
         self._retrieving = recommender.without_ranker()
-
-    def build_like(self, other: Questions) -> None:
-        """Make what cursors look up if the other one has it."""
-        if other._hashes.is_built:
-            self._hashes.build()
 
     def is_ready(self, options: RecommendOptions) -> bool:
         """Return whether all is made that answering will look up."""
         needs_fields = options.categories or options.filter or options.boost
-        has_fields = self._filtering.fields.is_built or not needs_fields
-        return has_fields and (self._hashes.is_built or not options.cursor)
+        return self._filtering.fields.is_built or not needs_fields
 
     async def prepare(self, options: RecommendOptions) -> None:
         """Make what answering will look up; for the first request that needs it this takes a moment."""
         if options.is_plain:
             return
         await self._filtering.prepare(options.categories, options.match, options.filter, options.boost)
-        if options.cursor and not self._hashes.is_built:
-            await asyncio.to_thread(self._hashes.build)
 
     def query(
         self,
@@ -64,7 +53,7 @@ class Questions:
         """
         if options.is_plain:
             return Query(history, options.n, seen, exposure=self._exposure, only=among)
-        shown = frozenset[str]() if page is None else self._hashes.item_ids(page.shown)
+        shown = frozenset[str]() if page is None else self._recommender.items.vocabulary.ids_with(page.shown)
         exclude = frozenset(options.exclude) | shown
         selection = self._filtering.selection(options.categories, options.match, options.filter)
         return Query(

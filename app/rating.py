@@ -45,6 +45,13 @@ def event_time(timestamp: float | None, latest: float) -> float:
     return min(timestamp, now)
 
 
+def check_scale(rating: float, item_id: str, window: HistoryWindow) -> None:
+    """Raise QueryError for a rating that is not on the scale of the data."""
+    low, high = window.rating_scale
+    if not low <= rating <= high:
+        raise QueryError(f"rating: {rating:g} of item {item_id!r} is outside the scale {low:g}..{high:g}")
+
+
 ExternalId = Annotated[str, BeforeValidator(spell_integer), AfterValidator(check_id)]
 
 
@@ -73,9 +80,7 @@ class Rating(BaseModel):
 
     def event(self, window: HistoryWindow, latest: float) -> Event:
         """Return the event; raises QueryError if the rating or its time is impossible."""
-        low, high = window.rating_scale
-        if not low <= self.rating <= high:
-            raise QueryError(f"rating: {self.rating:g} of item {self.item_id!r} is outside the scale {low:g}..{high:g}")
+        check_scale(self.rating, self.item_id, window)
         event_id, led_by = self.event_id or uuid.uuid4().hex, self.recommendation_id or ""
         timestamp = event_time(self.timestamp, latest)
         return Event(self.user_id, self.item_id, RATING, self.rating, timestamp, event_id, led_by)

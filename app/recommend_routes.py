@@ -110,8 +110,10 @@ def _deadline(request: Request, serving: Serving) -> Deadline:
 
 
 def _kept(serving: Serving, answers: list[tuple[str, Served]]) -> BackgroundTasks | None:
+    lasting = [(user_id, served) for user_id, served in answers if served.leaves_something]
+    if not lasting:
+        return None
     tasks = BackgroundTasks()
-    for user_id, served in answers:
-        if served.leaves_something:
-            tasks.add_task(serving.recommending.keep, user_id, served)
-    return tasks if tasks.tasks else None
+    for user_id, served in lasting:
+        tasks.add_task(serving.recommending.keep, user_id, served)
+    return tasks

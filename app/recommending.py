@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 
 from app.answer import DEADLINE, STORE_READ_ONLY, STORE_UNREACHABLE, AnswerHead, encode_answer, timed
@@ -66,6 +66,7 @@ class Recommending:
         self._tail = tail
         self._questions = questions
         self._metrics = metrics
+        self._hits = metrics.answers.labels(CACHED, "hit", "")
         self._model_version = version
         self._settings: Settings = store.connection.settings
         self._staging = Staging(recommender, questions)
@@ -80,7 +81,7 @@ class Recommending:
         field = f"{self._model_version}:{self._tail.applied}:{options.key}"
         asked = await self._read(user_id, options, field, deadline)
         if asked.state.cached is not None:
-            self._metrics.answers.labels(CACHED, "hit", "").inc()
+            self._hits.inc()
             return Served(timed(asked.state.cached, time.perf_counter() - started), "hit")
         served = self._answer(asked, deadline, page)
         return replace(served, body=timed(served.body, time.perf_counter() - started))
@@ -159,6 +160,8 @@ class Recommending:
         return served
 
     async def _prepare(self, options: RecommendOptions, deadline: Deadline) -> None:
+        if options.is_plain:
+            return
         try:
             async with asyncio.timeout(None if self._questions.is_ready(options) else deadline.seconds):
                 await self._questions.prepare(options)
@@ -174,7 +177,7 @@ class Recommending:
         if left == 0:
             return _unread(user_id, options, field, DEADLINE)
         try:
-            async with asyncio.timeout(left):
+            async with nullcontext() if left is None else asyncio.timeout(left):
                 state = await self._state(user_id, options.min_version or 0, field)
                 return Asked(user_id, options, state, field, None if state.is_current else STORE_READ_ONLY)
         except StoreError:

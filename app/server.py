@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 
 import uvicorn
 from pydantic import SecretStr
@@ -136,20 +137,19 @@ def _is_ready(host: str, port: int) -> bool:
 
 def _serve(settings: Settings) -> None:
     _allow_files(settings.max_connections)
-    for tenant in settings.tenants:
-        open_proven(settings.of_tenant(tenant))
+    vouchers = {tenant: open_proven(settings.of_tenant(tenant))[0].voucher for tenant in settings.tenants}
     if settings.workers == 1:
         # Nothing but the app may hold the bundle: another may take its place.
-        config = ServerConfig(create_app(settings, open_proven(settings)), settings)
+        config = ServerConfig(create_app(settings, open_proven(settings), vouchers), settings)
         _serve_alone(DrainingServer(config))
         return
-    open_proven(settings)
+    vouchers[""] = open_proven(settings)[0].voucher
     os.environ.update(settings.environment())
     folder = settings.var.resolve() / "metrics"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     os.environ[FOLDER_VARIABLE] = str(folder)
-    config = ServerConfig("app.service:create_app", settings)
+    config = ServerConfig(partial(create_app, vouchers=vouchers), settings)
     Supervisor(config, [config.bind_socket()]).run()
 
 

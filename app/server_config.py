@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from typing import Any
+from functools import partial
 
 import uvicorn
+from fastapi import FastAPI
 
 from app.bounded_protocol import BoundedProtocol
 from app.connection_limits import ConnectionLimits
@@ -21,9 +21,9 @@ HUNG_SECONDS = 15
 
 
 class ServerConfig(uvicorn.Config):
-    """One app in this process, or the name of what makes it, for several."""
+    """One app in this process, or for several what makes it in each."""
 
-    def __init__(self, app: Callable[..., Any] | str, settings: Settings) -> None:
+    def __init__(self, app: FastAPI | partial[FastAPI], settings: Settings) -> None:
         super().__init__(
             app,
             host=settings.host,
@@ -31,7 +31,7 @@ class ServerConfig(uvicorn.Config):
             http=BoundedProtocol,
             # The service speaks no websockets: who asks for one gets what the path gives.
             ws="none",
-            factory=isinstance(app, str),
+            factory=isinstance(app, partial),
             workers=settings.workers,
             log_level=logging.WARNING,
             access_log=False,

@@ -12,6 +12,8 @@ from starlette.middleware.cors import CORSMiddleware
 from app.access import Access
 from app.admission import Admission
 from app.body_reading import BodyReading
+from app.bulk_routes import bulk_router
+from app.direct_routes import DIRECT_ROUTES, DirectRoutes
 from app.doors import Doors
 from app.draining_server import HAND_OVER
 from app.feedback_routes import feedback_router
@@ -22,7 +24,7 @@ from app.middleware import RequestId
 from app.parent import end_with_parent
 from app.permits import Permits
 from app.problems import install_problems
-from app.proven import Proven
+from app.proven import NO_VOUCHERS, Proven, Vouchers
 from app.recommend_routes import recommend_router
 from app.routes import metrics_router, router
 from app.security_headers import SecurityHeaders, cors
@@ -35,6 +37,7 @@ ROUTERS = (
     router,
     metrics_router,
     feedback_router,
+    bulk_router,
     item_router,
     item_write_router,
     user_router,
@@ -44,8 +47,13 @@ ROUTERS = (
 DESCRIPTION = "Recommendations that count every rating in the very next answer."
 
 
-def create_app(settings: Settings | None = None, proven: Proven | None = None) -> FastAPI:
-    """Return the app; what is not given is read from the environment and opened, as each worker process does."""
+def create_app(
+    settings: Settings | None = None, proven: Proven | None = None, vouchers: Vouchers = NO_VOUCHERS
+) -> FastAPI:
+    """Return the app; what is not given is read from the environment and opened, as each worker process does.
+
+    vouchers: by tenant, what the process that started this one has found right of a bundle.
+    """
     if settings is None:
         # This is a worker process, which must not outlive the one that started it, nor keep its address.
         end_with_parent(HAND_OVER)
@@ -57,7 +65,7 @@ def create_app(settings: Settings | None = None, proven: Proven | None = None) -
         title="liverec",
         version=metadata.version("liverec"),
         description=DESCRIPTION,
-        lifespan=Lifespan(chosen, proven, doors),
+        lifespan=Lifespan(chosen, proven, doors, vouchers),
         redirect_slashes=False,
     )
     for each in ROUTERS:
@@ -65,7 +73,8 @@ def create_app(settings: Settings | None = None, proven: Proven | None = None) -
     describe_keys(app)
     install_problems(app)
     app.state.needs_keys = doors.keys is not None
-    permits = Permits(chosen.max_concurrency)
+    permits = Permits(chosen.max_concurrency, chosen.max_wait_ms / 1000)
+    app.add_middleware(DirectRoutes, routes=DIRECT_ROUTES)
     app.add_middleware(BodyReading, settings=chosen, permits=permits, table=doors.table)
     if doors.keys is not None:
         app.add_middleware(Access, keys=doors.keys, table=doors.table, limits=doors.limits, metrics=doors.metrics)

@@ -6,6 +6,7 @@ from fastapi import Request
 
 from app.answer import STORE_READ_ONLY, STORE_UNREACHABLE
 from app.api_keys import API_KEY, ApiKey
+from app.bulk_writing import BulkWriting
 from app.event_writing import EventWriting
 from app.filtering import Filtering
 from app.items import Items
@@ -41,6 +42,7 @@ class Serving:
         # Only now: the bundle's probe was made, and has been checked, with its own weights.
         recommender.weigh(DEFAULT_WEIGHTS | recommender.window.event_weights | self.settings.feedback_weights)
         self.writing = EventWriting(store, recommender, self.metrics)
+        self.bulk = BulkWriting(store, recommender, self.metrics, self.writing)
         self.users = UserStore(store)
         self.model_version = bundle.model_version
         self.bundle_state = CURRENT
@@ -49,7 +51,7 @@ class Serving:
         # A cached answer has the cursor that it was computed with.
         life = LIFE_SECONDS + self.settings.cache_seconds
         key = store.pseudonyms.key("cursor")
-        self._questions = questions = Questions(recommender, self.filtering, _exposure(self.settings), key, life)
+        questions = Questions(recommender, self.filtering, _exposure(self.settings), key, life)
         self.recommending = Recommending(
             recommender, store, self.items.tail, questions, self.metrics, bundle.model_version
         )
@@ -61,9 +63,8 @@ class Serving:
         )
 
     def build_like(self, other: Serving) -> None:
-        """Make at once what another one has made for filters and cursors: who asks for them need not wait."""
+        """Make at once what another one has made for filters: who asks for them need not wait."""
         self.filtering.build_like(other.filtering)
-        self._questions.build_like(other._questions)
 
     async def predict(self, request: PredictionRequest) -> PredictionAnswer:
         """Predict ratings from the history as it is now; raises UnsupportedError if the bundle cannot."""

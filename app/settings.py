@@ -104,6 +104,9 @@ class Settings(BaseSettings):
     """How long an event_id is remembered."""
     max_concurrency: int = Field(default=64, ge=1, le=10_000)
     """Requests that a worker has under way at most, each with a connection to the store; others get 429 at once."""
+    max_wait_ms: float = Field(default=10.0, gt=0, le=600_000)
+    """While a worker has more to do than it can, it takes on what it answers within so many milliseconds, and at least
+    sixteen requests; others get 429 at once."""
     deadline_ms: float | None = Field(default=None, gt=0, le=600_000)
     """Milliseconds that a list may take where the request does not say (X-Deadline-Ms); no limit if not set."""
     store_timeout_seconds: float = Field(default=1.0, gt=0, le=60)
@@ -120,6 +123,12 @@ class Settings(BaseSettings):
     """Largest body of POST and PATCH /items."""
     max_bodies_bytes: int = Field(default=134_217_728, ge=1_024)
     """Bytes of the bodies of items that a worker holds at once, and of all others; what is beyond gets 429 at once."""
+    max_uploads: int = Field(default=2, ge=1, le=64)
+    """Uploads to /events/bulk that a worker takes at once; others get 429 at once."""
+    max_upload_events: int = Field(default=10_000_000, ge=1)
+    """Events of one upload."""
+    max_upload_bytes: int = Field(default=268_435_456, ge=1_024)
+    """Largest Parquet upload; it lies in a temporary file until it is read."""
     max_image_bytes: int = Field(default=4_194_304, ge=1_024)
     """Largest image file of an item."""
     max_audio_bytes: int = Field(default=4_194_304, ge=1_024)

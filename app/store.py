@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Self
 
-from app.event_encoding import decode_entry, history_entry, log_entry, owner_of_id
+from app.event_encoding import decode_entries, history_entry, log_entry, owner_of_id
 from app.exploration_log import EXPOSURES_KEPT, EXPOSURES_KEY, ExploredPlace
 from app.keys import PARTITIONS_KEY
 from app.pseudonyms import Pseudonyms
@@ -102,14 +102,14 @@ class Store:
         keys = self.connection.keys_of(user_id)
         names = [keys.cache, keys.history, keys.items, keys.version]
         async with self.connection.reading():
-            version, cached, *rest = await self._read(keys=names, args=[field])
+            version, cached, *rest = await self.connection.ask(self._read, names, [field])
         if not rest:
             return UserState(version, cached, History())
         entries, seen, is_replica = rest
         if is_replica:
             self.connection.renew()
-        pairs = zip(entries[::2], entries[1::2], strict=True)
-        history = History(tuple(decode_entry(user_id, entry, float(timestamp)) for entry, timestamp in pairs))
+        pairs = [*zip(entries[::2], map(float, entries[1::2]), strict=True)]
+        history = History(tuple(decode_entries(user_id, pairs)))
         # The empty field says that there is more than the history.
         return UserState(
             version, None, history, frozenset(item_id.decode() for item_id in seen if item_id), not is_replica

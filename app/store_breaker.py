@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, nullcontext, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from pybreaker import STATE_OPEN, CircuitBreaker
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from app.store_failure import AWAY, StoreFailure, reported
+from app.store_failure import AWAY, StoreFailure
+from app.store_guard import StoreGuard
 from app.store_silence import Patience, StoreSilence
 from engine.errors import StoreError
 
@@ -33,8 +34,8 @@ class StoreBreaker:
         self._probe = probe
         # The library's own way back lets requests of users try: here it is never taken.
         self._breaker = CircuitBreaker(FAILURES, NEVER, exclude=[self._is_harmless], throw_new_error_on_trip=False)
-        self._waiting: set[Patience] = set()
-        self._silence = StoreSilence()
+        self.waiting: set[Patience] = set()
+        self.silence = StoreSilence()
         self._recovery: asyncio.Task[None] | None = None
 
     @property
@@ -42,26 +43,45 @@ class StoreBreaker:
         """Whether the store counts as away."""
         return self._breaker.current_state == STATE_OPEN
 
-    @asynccontextmanager
-    async def guarded(self, seconds: float, *, is_write: bool = False, blocks: bool = False) -> AsyncIterator[None]:
+    def guarded(
+        self,
+        seconds: float,
+        *,
+        is_write: bool = False,
+        blocks: bool = False,
+        on_refusal: Callable[[], None] = lambda: None,
+    ) -> StoreGuard:
         """Give what is done with the store a limit of time; raises StoreError, at once while the breaker is open.
 
         A read ends when others find that the store is away; a write may have been done, and waits to be told. What
-        blocks waits for something to happen, so that it says nothing of how quick the store is.
+        blocks waits for something to happen, so that it says nothing of how quick the store is. on_refusal is called
+        if the store answers, but will not write.
         """
+        return StoreGuard(self, seconds, is_write=is_write, blocks=blocks, on_refusal=on_refusal)
+
+    def check(self) -> None:
+        """Raise StoreError while the store is away."""
         if self.is_open:
             raise StoreError("the store is away; it is asked again all the time: try again, and check that it runs")
-        try:
-            with reported(), self._breaker.calling(), nullcontext() if blocks else self._silence.asked():
-                async with self._limited(seconds, is_write=is_write):
-                    yield
-            self._silence.end()
-        except (StoreError, asyncio.CancelledError) as error:
-            self._count(error)
-            raise
-        finally:
-            if self.is_open and self._recovery is None:
-                self._recovery = asyncio.create_task(self._recover())
+
+    def succeeded(self) -> None:
+        """Say that the store did what it was asked."""
+        # Otherwise there is nothing to tell the library.
+        if self._breaker.fail_counter and not self.is_open:
+            self._breaker.call(lambda: None)
+        self.silence.end()
+
+    def failed(self, error: BaseException, failure: StoreFailure | None) -> None:
+        """Say how a call ended, and what that means if it is the store's doing."""
+        if not self.is_open:
+            with suppress(type(error)):
+                self._breaker.call(_raise, error)
+        if failure is not None:
+            self.on_failure(failure.cause)
+        elif isinstance(error, asyncio.CancelledError) and not self._is_harmless(error):
+            self.on_failure("deadline")
+        if self.is_open and self._recovery is None:
+            self._recovery = asyncio.create_task(self._recover())
 
     async def close(self) -> None:
         """Stop probing."""
@@ -70,36 +90,17 @@ class StoreBreaker:
             with suppress(asyncio.CancelledError):
                 await self._recovery
 
-    @asynccontextmanager
-    async def _limited(self, seconds: float, *, is_write: bool) -> AsyncIterator[None]:
-        async with asyncio.timeout(None) as limit:
-            patience = Patience(limit, seconds)
-            if not is_write:
-                self._waiting.add(patience)
-            try:
-                yield
-            finally:
-                patience.stop()
-                self._waiting.discard(patience)
-
-    def _count(self, error: StoreError | asyncio.CancelledError) -> None:
-        if isinstance(error, asyncio.CancelledError):
-            if not self._is_harmless(error):
-                self.on_failure("deadline")
-        elif error.__cause__ is not None:
-            self.on_failure(StoreFailure.of(error.__cause__).cause)
-
     def _is_harmless(self, error: BaseException) -> bool:
         """Return whether an error says nothing against the store: it answered, or was not asked for long enough."""
         if isinstance(error, asyncio.CancelledError) or _is_late(error):
-            return not self._silence.is_long
+            return not self.silence.is_long
         if is_answer := not isinstance(error, AWAY):
-            self._silence.end()
+            self.silence.end()
         return is_answer
 
     async def _recover(self) -> None:
         self._tell()
-        for patience in [*self._waiting]:
+        for patience in [*self.waiting]:
             patience.end()
         while self.is_open:
             try:
@@ -109,13 +110,17 @@ class StoreBreaker:
                 # Whatever it is: without another try the store would be away for ever.
                 logger.exception("the store could not be probed; trying again")
                 await asyncio.sleep(1)
-        self._silence.end()
+        self.silence.end()
         self._recovery = None
         self._tell()
 
     def _tell(self) -> None:
         for each in self.on_change:
             each(self.is_open)
+
+
+def _raise(error: BaseException) -> None:
+    raise error
 
 
 def _is_late(error: BaseException) -> bool:

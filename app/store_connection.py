@@ -5,30 +5,31 @@ from __future__ import annotations
 import asyncio
 import copy
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from importlib import resources
 from typing import Any, Self
 
 from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.client import Pipeline
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.commands.core import AsyncScript
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import NoScriptError, RedisError
 
 from app.keys import NO_TENANT, Keys, Namespace
 from app.settings import Settings, check_tenant
+from app.shared_connection import SharedConnection
 from app.store_breaker import StoreBreaker
-from app.store_failure import StoreFailure
+from app.store_durability import check_copies, required_copies
+from app.store_guard import StoreGuard
 from app.store_probe import StoreProbe
 from app.store_socket import with_store_sockets
 from engine.errors import ConfigError, StoreError
 
 Arguments = list[str | bytes | int | float]
 Command = tuple[list[str], Sequence[str | bytes | int | float]]
-OR_VOLATILE = "or set LIVEREC_ALLOW_VOLATILE=true"
+Queue = Sequence[tuple[str | bytes | int | float, ...]]
 COMMANDS_IN_TIME = 500
 """So many commands more may take LIVEREC_STORE_TIMEOUT_SECONDS more."""
 REFUSED_SECONDS = 1.0
@@ -51,6 +52,8 @@ class StoreConnection:
         self._copies: tuple[int, int] | None = None
         self.renewals = 0
         self._dropping: set[asyncio.Task[None]] = set()
+        # What may wait for the disk does not share one with what is read meanwhile.
+        self._reads, self._writes = SharedConnection(redis.connection_pool), SharedConnection(redis.connection_pool)
         self._writes_again_at = self._renews_again_at = 0.0
 
     @classmethod
@@ -62,7 +65,7 @@ class StoreConnection:
         try:
             async with connection.guarded():
                 await connection.redis.ping()
-            connection._copies = await connection._required()
+            connection._copies = await required_copies(connection)
         except BaseException:
             await connection.close()
             raise
@@ -71,6 +74,8 @@ class StoreConnection:
     async def close(self) -> None:
         """Close all connections."""
         await self.breaker.close()
+        self._reads.close()
+        self._writes.close()
         await self.redis.aclose()
 
     def within(self, tenant: str) -> StoreConnection:
@@ -105,22 +110,12 @@ class StoreConnection:
                 stored = await redis.set(self.key(name), fresh, nx=True, get=True)
         return fresh if stored is None else stored
 
-    @asynccontextmanager
-    async def guarded(
-        self, seconds: float | None = None, *, is_write: bool = False, blocks: bool = False
-    ) -> AsyncIterator[None]:
+    def guarded(self, seconds: float | None = None, *, is_write: bool = False, blocks: bool = False) -> StoreGuard:
         """Bound the time of what is asked of the server; raises StoreError, at once while it is away."""
         most = seconds or self.settings.store_timeout_seconds
-        try:
-            async with self.breaker.guarded(most, is_write=is_write, blocks=blocks):
-                yield
-        except StoreError as error:
-            if error.__cause__ is not None and StoreFailure.of(error.__cause__).refuses_writes:
-                self._writes_again_at = time.monotonic() + REFUSED_SECONDS
-                self.renew()
-            raise
+        return self.breaker.guarded(most, is_write=is_write, blocks=blocks, on_refusal=self._refused)
 
-    def reading(self) -> AbstractAsyncContextManager[None]:
+    def reading(self) -> StoreGuard:
         """Bound it as what there is something in place of."""
         return self.guarded(self.settings.read_timeout_seconds)
 
@@ -135,6 +130,15 @@ class StoreConnection:
         """Return the script that these files of app/scripts make together."""
         folder = resources.files("app").joinpath("scripts")
         return self.redis.register_script("".join((folder / f"{name}.lua").read_text("utf-8") for name in names))
+
+    async def ask(self, script: AsyncScript, keys: Sequence[str], args: Sequence[str | bytes | int | float]) -> Any:  # noqa: ANN401 (any type of reply)
+        """Run a script that only reads, within the time that the caller sets."""
+        command = ("EVALSHA", script.sha, len(keys), *keys, *args)
+        try:
+            return (await self._reads.ask((command,)))[0]
+        except NoScriptError:
+            await self.redis.script_load(script.script)
+            return (await self._reads.ask((command,)))[0]
 
     async def run(self, script: AsyncScript, commands: Sequence[Command]) -> list[Any]:
         """Run a script once for each command, in one round trip that ends when all is on disk."""
@@ -175,66 +179,56 @@ class StoreConnection:
         further: Sequence[Command],
         copies: tuple[int, int] | None,
     ) -> list[Any]:
-        async with self.redis.pipeline(transaction=False) as pipeline:
-            _queue(pipeline, script, commands, further)
-            if copies is not None:
-                # A little less than what ends the connection, so that the answer tells which copies are missing.
-                pipeline.execute_command("WAITAOF", *copies, int(self.settings.store_timeout_seconds * 900))
-            replies: list[Any] = await pipeline.execute()
-        if copies is not None and not all(found >= wanted for found, wanted in zip(replies[-1], copies, strict=True)):
-            raise StoreError(
-                f"the store did not confirm that all is on disk: {replies[-1][0]} of {copies[0]} here and"
-                f" {replies[-1][1]} of {copies[1]} on replicas; send it again, events with the same ids"
-            )
+        queue = [("EVALSHA", script.sha, len(keys), *keys, *args) for keys, args in commands]
+        queue += [(*names, *args) for names, args in further]
+        if copies is None:
+            return (await self._writes.ask(queue))[: len(commands)]
+        replies = await self._send_and_wait(queue, copies)
+        check_copies(replies[-1], copies)
         return replies[: len(commands)]
 
-    async def _required(self) -> tuple[int, int] | None:
-        """Return on how many disks a write must be, here and on replicas; None where an answer says so already."""
-        here = False if self.settings.allow_volatile else await self._waits_for_disk()
-        replicas = self.settings.confirm_replicas
-        if replicas and not await self._can_wait():
-            raise ConfigError(
-                f"LIVEREC_CONFIRM_REPLICAS is {replicas}, and only Redis 7.2, or Valkey, can wait for replicas;"
-                " use one of them, or set it to 0"
-            )
-        return (int(here or not self.settings.allow_volatile), replicas) if here or replicas else None
+    async def _send_and_wait(
+        self, queue: Sequence[tuple[str | bytes | int | float, ...]], copies: tuple[int, int]
+    ) -> list[Any]:
+        """Send commands, and return their replies with how many copies there are; others must not wait behind it."""
+        async with self.redis.pipeline(transaction=False) as pipeline:
+            for command in queue:
+                pipeline.execute_command(*command)
+            pipeline.execute_command("WAITAOF", *self._waiting(copies))
+            replies: list[Any] = await pipeline.execute()
+        return replies
 
-    async def _waits_for_disk(self) -> bool:
-        """Return whether the disk must be waited for; raises ConfigError for a store that is not durable."""
-        config = {name: await self._option(name) for name in ("appendonly", "appendfsync", "maxmemory-policy")}
-        if config["maxmemory-policy"] != "noeviction":
-            raise ConfigError(
-                f"the store's maxmemory-policy is {config['maxmemory-policy']}, which may throw away what must stay;"
-                f" start it with --maxmemory-policy noeviction, {OR_VOLATILE}"
-            )
-        if config["appendonly"] == "yes" and config["appendfsync"] == "always":
-            return False
-        if config["appendonly"] == "yes" and config["appendfsync"] == "everysec" and await self._can_wait():
-            return True
-        raise ConfigError(
-            "the store does not write to disk before it answers, so acknowledged ratings could be lost;"
-            f" start it with --appendonly yes --appendfsync always, {OR_VOLATILE}"
-        )
+    async def exchange(self, packed: Sequence[bytes], count: int) -> list[Any]:
+        """Send packed commands, under `guarded`; returns their `count` replies when all is on disk."""
+        pool: Any = self.redis.connection_pool
+        connection = await pool.get_connection()
+        try:
+            wait = () if self._copies is None else connection.pack_command("WAITAOF", *self._waiting(self._copies))
+            await connection.send_packed_command([*packed, *wait], check_health=False)
+            replies = [await connection.read_response() for _ in range(count)]
+            if self._copies is not None:
+                check_copies(await connection.read_response(), self._copies)
+        except BaseException:
+            # What is yet to come must not be taken for the answer to something else.
+            await connection.disconnect(nowait=True)
+            raise
+        finally:
+            await pool.release(connection)
+        return replies
 
-    async def _can_wait(self) -> bool:
-        async with self.guarded():
-            info = await self.redis.info("server")
-        # WAITAOF came with Redis 7.2, from which Valkey split off.
-        return tuple(int(part) for part in str(info["redis_version"]).split(".")[:2]) >= (7, 2)
+    def _waiting(self, copies: tuple[int, int]) -> tuple[int, int, int]:
+        # A little less than what ends the connection, so that the answer tells which copies are missing.
+        return *copies, int(self.settings.store_timeout_seconds * 900)
 
-    async def _option(self, name: str) -> str:
-        async with self.guarded():
-            try:
-                values = await self.redis.config_get(name)
-            except ResponseError as error:
-                raise ConfigError(
-                    f"the store does not tell its {name} ({error}); allow CONFIG GET, {OR_VOLATILE}"
-                ) from error
-        return "".join(value.decode() if isinstance(value, bytes) else str(value) for value in values.values())
+    def _refused(self) -> None:
+        self._writes_again_at = time.monotonic() + REFUSED_SECONDS
+        self.renew()
 
     def _drop(self, is_open: bool) -> None:
-        """Close the idle connections."""
+        """Have all connect anew."""
         if is_open:
+            self._reads.renew()
+            self._writes.renew()
             task = asyncio.create_task(_disconnect(self.redis))
             self._dropping.add(task)
             task.add_done_callback(self._dropping.discard)
@@ -243,13 +237,6 @@ class StoreConnection:
 async def _disconnect(redis: Redis) -> None:
     with suppress(RedisError, OSError):
         await redis.connection_pool.disconnect(inuse_connections=False)
-
-
-def _queue(pipeline: Pipeline, script: AsyncScript, commands: Sequence[Command], further: Sequence[Command]) -> None:
-    for keys, args in commands:
-        pipeline.evalsha(script.sha, len(keys), *keys, *args)
-    for names, args in further:
-        pipeline.execute_command(*names, *args)
 
 
 def _pool(url: str, settings: Settings) -> BlockingConnectionPool:

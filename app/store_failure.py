@@ -65,11 +65,16 @@ KINDS: tuple[tuple[type[BaseException], StoreFailure], ...] = (
 )
 
 
+def store_error(error: BaseException) -> StoreError:
+    """Return what is raised in the place of an error of the client library."""
+    remedy, said = StoreFailure.of(error).remedy, PLACE.sub("connecting", str(error))
+    return StoreError(f"the store cannot be used ({type(error).__name__}: {said}); {remedy}")
+
+
 @contextmanager
 def reported() -> Iterator[None]:
     """Raise what the client library raises as StoreError."""
     try:
         yield
     except (RedisError, OSError) as error:
-        remedy, said = StoreFailure.of(error).remedy, PLACE.sub("connecting", str(error))
-        raise StoreError(f"the store cannot be used ({type(error).__name__}: {said}); {remedy}") from error
+        raise store_error(error) from error

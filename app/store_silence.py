@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 TURN_SECONDS = 0.01
 LONG_TURNS = 10
@@ -30,17 +29,17 @@ class StoreSilence:
         """Whether the store had time enough to answer."""
         return self._turns >= LONG_TURNS
 
-    @contextmanager
-    def asked(self) -> Iterator[None]:
-        """Say that the store is being asked."""
+    def begin(self) -> object:
+        """Say that the store is being asked; who says so must `leave`."""
         question = object()
         self._asked[question] = _now()
         if self._timer is None:
             self._timer = _later(TURN_SECONDS, self._turn)
-        try:
-            yield
-        finally:
-            del self._asked[question]
+        return question
+
+    def leave(self, question: object) -> None:
+        """Say that nobody waits for an answer to a question any more."""
+        del self._asked[question]
 
     def end(self) -> None:
         """Say that the store has answered somebody."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 from redis.asyncio import BlockingConnectionPool
 from redis.asyncio.connection import AbstractConnection
@@ -23,6 +23,16 @@ class StoreSocket(AbstractConnection):
                 await super().send_packed_command(command, check_health)
         finally:
             self.socket_timeout = seconds
+
+    def hand_over(self, protocol: asyncio.Protocol) -> asyncio.Transport:
+        """Have a protocol read what comes from now on, and return what it writes to; `end` is all that is left here."""
+        transport: asyncio.Transport = cast(Any, self._writer).transport
+        transport.set_protocol(protocol)
+        return transport
+
+    def end(self) -> None:
+        """Close without waiting for anything."""
+        cast(Any, self)._close()
 
 
 def with_store_sockets(pool: BlockingConnectionPool) -> BlockingConnectionPool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
 from itertools import compress
@@ -63,6 +64,7 @@ class Trends:
         self._window = window
         self._knows = knows
         self._metrics = metrics
+        self._turn, self._waiting = asyncio.Lock(), list[tuple[Event, float]]()
         self._top: dict[TrendWindow, tuple[float, list[Trend]]] = {}
         self.clock: Callable[[], float] = time.time
 
@@ -72,14 +74,12 @@ class Trends:
         An event weighs what a network reads as its value. What has none, or a negative one, counts nothing: an undo, a
         dislike. What was counted stays counted when it is rated anew or undone.
         """
-        weighted = self._weighted(events)
-        for start in range(0, len(weighted), LOT):
-            lot, outcome = weighted[start : start + LOT], "counted"
-            try:
-                await self._count(lot)
-            except StoreError:
-                outcome = "lost"
-            self._metrics.trend_events.labels(outcome).inc(len(lot))
+        self._waiting += self._weighted(events)
+        # What comes while others are counted is counted with the next: each round trip may wait for a disk.
+        async with self._turn:
+            waiting, self._waiting = self._waiting, []
+            for start in range(0, len(waiting), LOT):
+                await self._count_lot(waiting[start : start + LOT])
 
     async def best(self, window: TrendWindow, n: int, are_wanted: Wanted) -> list[Trend]:
         """Return the n wanted items that trend most, fewer only where no more do; raises StoreError.
@@ -105,13 +105,23 @@ class Trends:
         scored = [(item_id, score * left) for item_id, score in zip(item_ids, reply, strict=True) if score is not None]
         return _sorted(Trend(*each) for each in scored if each[1] >= LEAST_SHOWN)
 
+    async def _count_lot(self, lot: Sequence[tuple[Event, float]]) -> None:
+        outcome = "counted"
+        try:
+            await self._count(lot)
+        except StoreError:
+            outcome = "lost"
+        self._metrics.trend_events.labels(outcome).inc(len(lot))
+
     async def _count(self, weighted: Sequence[tuple[Event, float]]) -> None:
         now = self.clock()
         args: Arguments = [repr(now), MOST_ITEMS, MOST_HALVES, repr(NOTHING), *HALF_LIVES.values()]
-        for event, weight in weighted:
-            args += [event.item_id, repr(weight), repr(min(event.timestamp, now))]
-        keys = [self._landmarks, *(self._key(window) for window in HALF_LIVES)]
-        await self._connection.run_unconfirmed(self._script, [(keys, args)], [])
+        amounts = _amounts(weighted, now)
+        for item_id, counts in amounts.items():
+            args += [item_id, *map(repr, counts)]
+        if amounts:
+            keys = [self._landmarks, *(self._key(window) for window in HALF_LIVES)]
+            await self._connection.run_unconfirmed(self._script, [(keys, args)], [])
 
     async def _first(self, window: TrendWindow) -> list[Trend]:
         read_at, top = self._top.get(window, (-TOP_SECONDS, []))
@@ -145,6 +155,20 @@ class Trends:
 
     def _key(self, window: TrendWindow) -> str:
         return self._connection.key(f"{{trend}}:{window}")
+
+
+def _amounts(weighted: Iterable[tuple[Event, float]], now: float) -> dict[str, list[float]]:
+    """Return what the events of each item count now in each window, without items that count for nothing in all."""
+    amounts = dict[str, list[float]]()
+    for event, weight in weighted:
+        age = max(now - event.timestamp, 0.0)
+        counts = [weight * 2.0 ** -(age / half_life) for half_life in HALF_LIVES.values()]
+        if max(counts) >= NOTHING:
+            before = amounts.setdefault(event.item_id, [0.0] * len(counts))
+            amounts[event.item_id] = [
+                was + (count if count >= NOTHING else 0.0) for was, count in zip(before, counts, strict=True)
+            ]
+    return amounts
 
 
 def _sorted(trends: Iterable[Trend]) -> list[Trend]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
-from app.event_encoding import decode_entry, log_prefix
+from app.event_encoding import decode_entries, log_prefix
 from app.exploration_log import EXPOSURES_KEY
 from app.history_cursor import HistoryCursor
 from app.keys import Keys
@@ -48,7 +48,7 @@ class UserStore:
         return HistoryPage(
             user_id=user_id,
             history_version=int(version or 0),
-            events=[HistoryEvent.of(decode_entry(user_id, *pair)) for pair in shown],
+            events=[HistoryEvent.of(event) for event in decode_entries(user_id, shown)],
             cursor=HistoryCursor.of(*shown[-1]).encode() if len(entries) > n else None,
         )
 

@@ -21,6 +21,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 SIZES = {
     "kills": 50,
+    "bulk_kills": 25,
     "archiver_kills": 200,
     "store_outage": 60,
     "rolling_restart": 10,

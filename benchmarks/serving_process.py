@@ -13,6 +13,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
+STORES = ("valkey-server", "redis-server")
+
 
 @dataclass
 class ServingProcess:
@@ -24,6 +28,21 @@ class ServingProcess:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(status.split("VmRSS:")[1].split()[0]) / 1024
 
+    def family(self) -> list[psutil.Process]:
+        """Return the processes that serve; a store of their own is none of them."""
+        root = psutil.Process(self.process.pid)
+        family = [root, *root.children(recursive=True)]
+        return [each for each in family if not each.name().startswith(STORES)]
+
+    def cpu_seconds(self) -> float:
+        """Return the processor time that all of them have used."""
+        return sum(sum(each.cpu_times()[:2]) for each in self.family())
+
+    def megabytes(self) -> dict[str, float]:
+        """Return the share of memory (PSS) of the one that has most, and what that has to itself."""
+        most = max((each.memory_full_info() for each in self.family()), key=lambda info: info.pss)
+        return {"share (PSS)": round(most.pss / 1e6, 1), "private (USS)": round(most.uss / 1e6, 1)}
+
 
 def free_port() -> int:
     with socket.socket() as probe:
@@ -32,12 +51,14 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def serving(command: Sequence[str], port: int, path: str, **environment: str) -> Iterator[ServingProcess]:
-    """Run a command that listens on the port, and wait until the path answers 200."""
+def serving(
+    command: Sequence[str], port: int, path: str, *, wanted: int = 200, **environment: str
+) -> Iterator[ServingProcess]:
+    """Run a command that listens on the port, and wait until the path answers as wanted."""
     started = time.perf_counter()
     process = subprocess.Popen(command, env=os.environ | environment, start_new_session=True)
     try:
-        while not answers(port, path):
+        while answers(port, path) != wanted:
             if process.poll() is not None or time.perf_counter() - started > 60:
                 raise SystemExit(f"{' '.join(command)} does not serve {path}")
             time.sleep(0.005)
@@ -47,12 +68,13 @@ def serving(command: Sequence[str], port: int, path: str, **environment: str) ->
         process.wait(20)
 
 
-def answers(port: int, path: str) -> bool:
+def answers(port: int, path: str) -> int:
+    """Return the status that the path answers, 0 for none."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         connection.request("GET", path)
-        return connection.getresponse().status == 200
+        return connection.getresponse().status
     except OSError:
-        return False
+        return 0
     finally:
         connection.close()

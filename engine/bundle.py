@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -13,30 +14,28 @@ import numpy as np
 from engine.atomic import atomic_folder
 from engine.bundle_folder import BundleFolder
 from engine.bundle_layout import (
-    COLUMNS,
     ENCODER,
     INDEX,
     INPUT_VECTORS,
     MANIFEST,
-    METADATA,
-    NEIGHBOUR_WEIGHTS,
-    NEIGHBOURS,
     OUTPUT_VECTORS,
     PROBE,
+    QUERY_MAP,
     RANKER,
     RATINGS,
     REFINER,
     SEAL,
-    VOCABULARY,
 )
-from engine.bundle_reading import read_content, read_items, read_networks, read_probe
+from engine.bundle_reading import read_content, read_networks, read_probe
 from engine.bundled_content import BundledContent
 from engine.content_encoder import ContentEncoder
 from engine.content_source import ContentSource
 from engine.encoded_network import EncodedNetwork
 from engine.encoder import NetworkEncoder
-from engine.file_digest import file_digest
+from engine.file_digest import at_once, file_digest
 from engine.index import VectorIndex
+from engine.inverted_index import InvertedIndex
+from engine.item_files import read_items, write_items
 from engine.items import ItemTable
 from engine.manifest import FileEntry, Manifest, SourceSection
 from engine.neighbour_source import NeighbourSource
@@ -49,6 +48,8 @@ from engine.runtime import Network
 from engine.source import Source
 from engine.unreadable import unreadable
 from engine.vector_source import VectorSource
+from engine.vector_table import kind_of, stored
+from engine.voucher import Voucher
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,8 @@ class Bundle:
     probe: Probe
     attachments: Mapping[str, bytes] = field(default_factory=dict)
     items_content: BundledContent | None = None
+    voucher: Voucher | None = field(default=None, repr=False, compare=False)
+    """For processes that this one starts: what of the opened files they need not check again."""
 
     @property
     def content(self) -> ContentEncoder | None:
@@ -132,7 +135,7 @@ class Bundle:
         if section.kind == "neighbours":
             return NeighbourSource(section.name, self.items.neighbours[section.name], section.depth)
         encoded = self.encoded[section.name]
-        index = encoded.index or VectorIndex.build(encoded.vectors.outputs)
+        index = encoded.index or VectorIndex.build(np.asarray(encoded.vectors.outputs))
         return VectorSource(section.name, encoded.vectors, self._encoder(section.name), index, section.depth)
 
     def _encoder(self, name: str) -> NetworkEncoder:
@@ -142,20 +145,27 @@ class Bundle:
         """Write the bundle whole or not at all, and return it as it opens again."""
         with atomic_folder(folder) as temporary:
             self._write_files(temporary)
-            manifest = self.manifest.model_copy(update={"files": _entries(temporary)})
+            manifest = self.manifest.model_copy(update=_stored(self.encoded) | {"files": _entries(temporary)})
             encoded = manifest.to_json()
             (temporary / MANIFEST).write_bytes(encoded)
             (temporary / SEAL).write_text(hashlib.sha256(encoded).hexdigest())
         return Bundle.open(folder)
 
     @classmethod
-    def open(cls, folder: Path, public_keys: Collection[str] = ()) -> Bundle:
+    def open(
+        cls,
+        folder: Path,
+        public_keys: Collection[str] = (),
+        voucher: Voucher | None = None,
+        threads: int | None = None,
+    ) -> Bundle:
         """Open a bundle after checking every byte of it; raises BundleError that names the file and the remedy.
 
-        With public keys (hex, Ed25519), one of them must have signed it.
+        With public keys (hex, Ed25519), one of them must have signed it. What the parent process vouches for is not
+        read again. So many threads compute digests, one for each core if None is said.
         """
-        files = BundleFolder.open(folder, public_keys)
-        files.check()
+        began = time.time_ns()
+        files = BundleFolder.open(folder, public_keys).checked(voucher, threads)
         return cls(
             files.manifest,
             read_items(files),
@@ -163,22 +173,18 @@ class Bundle:
             files.read(RANKER) if files.manifest.ranker else None,
             read_probe(files),
             items_content=read_content(files),
+            voucher=files.voucher(began),
         )
 
     def _write_files(self, folder: Path) -> None:
-        items = self.items
-        (folder / VOCABULARY).write_bytes(items.vocabulary.to_json())
-        (folder / METADATA).write_bytes(b"".join(line + b"\n" for line in items.metadata))
-        columns = [items.columns[name] for name in self.manifest.item_columns]
-        np.save(folder / COLUMNS, np.stack(columns).astype(np.float32), allow_pickle=False)
-        for name, table in items.neighbours.items():
-            np.save(folder / NEIGHBOURS.format(name), table.indices, allow_pickle=False)
-            np.save(folder / NEIGHBOUR_WEIGHTS.format(name), table.weights, allow_pickle=False)
+        write_items(self.items, self.manifest, folder)
         for name, source in self.encoded.items():
-            np.save(folder / INPUT_VECTORS.format(name), source.vectors.inputs, allow_pickle=False)
-            np.save(folder / OUTPUT_VECTORS.format(name), source.vectors.outputs, allow_pickle=False)
+            np.save(folder / INPUT_VECTORS.format(name), stored(source.vectors.inputs), allow_pickle=False)
+            np.save(folder / OUTPUT_VECTORS.format(name), stored(source.vectors.outputs), allow_pickle=False)
             if source.index is not None:
                 source.index.save(folder / INDEX.format(name))
+                if isinstance(source.index, InvertedIndex):
+                    np.save(folder / QUERY_MAP.format(name), source.index.query_map, allow_pickle=False)
             if source.refiner is not None:
                 (folder / REFINER).write_bytes(source.refiner)
             (folder / ENCODER.format(name)).write_bytes(source.encoder)
@@ -191,11 +197,20 @@ class Bundle:
             (folder / name).write_bytes(content)
 
 
+def _stored(encoded: Mapping[str, EncodedNetwork]) -> dict[str, object]:
+    """Return what the manifest says of vectors and indexes, which is what is written."""
+    return {
+        "indexes": {name: each.index.settings for name, each in encoded.items() if each.index is not None},
+        "vector_types": {name: kind_of(each.vectors.outputs) for name, each in encoded.items()},
+    }
+
+
 def _own(encoded: EncodedNetwork) -> EncodedNetwork:
     return replace(encoded, vectors=replace(encoded.vectors))
 
 
 def _entries(folder: Path) -> dict[str, FileEntry]:
-    return {
-        path.name: FileEntry(bytes=path.stat().st_size, sha256=file_digest(path)) for path in sorted(folder.iterdir())
-    }
+    paths = sorted(folder.iterdir())
+    digests = at_once(file_digest, paths)
+    entries = zip(paths, digests, strict=True)
+    return {path.name: FileEntry(bytes=path.stat().st_size, sha256=digest) for path, digest in entries}

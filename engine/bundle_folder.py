@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from io import BufferedReader
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from engine.array_file import Shape, mapped_array, mapped_bytes
 from engine.atomic import flush
 from engine.bundle_key import BundleKey
 from engine.bundle_layout import (
     MANIFEST,
+    METADATA,
+    METADATA_OFFSETS,
     MOST_FILES,
     MOST_ITEM_BYTES,
     MOST_MANIFEST_BYTES,
-    MOST_WIDTH,
     SEAL,
     SIGNATURE,
     UNFINISHED_SIGNATURE,
@@ -31,21 +33,31 @@ from engine.bundle_layout import (
 )
 from engine.bundle_signature import MOST_SIGNATURE_BYTES, BundleSignature
 from engine.errors import BundleError
+from engine.file_digest import at_once
+from engine.file_stamp import FileStamp
 from engine.manifest import FileEntry, Manifest
-from engine.unreadable import unreadable
+from engine.packed_texts import OFFSET, PackedTexts
+from engine.unreadable import named, unreadable
+from engine.voucher import Voucher
 
 SEAL_BYTES = 64
 AGAIN = "copy or train the bundle again"
-ARRAY_VERSION = (1, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class BundleFolder:
-    """A folder whose manifest was found right, and the key that signed it, if one did."""
+    """A folder whose manifest was found right, and the key that signed it, if one did.
+
+    seal: the sha256 of the manifest. stamps: what `checked` found; what is read later must be the very same files.
+    is_vouched: whether all of them were checked, and what is in them too, by the process that started this one.
+    """
 
     path: Path
     manifest: Manifest
+    seal: str
     signed_by: str | None
+    stamps: Mapping[str, FileStamp] = field(default_factory=dict)
+    is_vouched: bool = False
 
     @classmethod
     def open(cls, path: Path, public_keys: Collection[str] = ()) -> BundleFolder:
@@ -57,16 +69,20 @@ class BundleFolder:
     def sign(cls, path: Path, key: BundleKey) -> None:
         """Write the signature of a bundle whose bytes are all as its manifest says, in the place of any other."""
         encoded = _sealed(path)
-        cls._parsed(path, encoded, None).check()
+        cls._parsed(path, encoded, None).checked()
         _put(path / UNFINISHED_SIGNATURE, path / SIGNATURE, key.sign(encoded).encode())
 
     @classmethod
     def _parsed(cls, path: Path, encoded: bytes, signed_by: str | None) -> BundleFolder:
         with unreadable(path / MANIFEST):
-            return cls(path, Manifest.from_json(encoded), signed_by)
+            return cls(path, Manifest.from_json(encoded), hashlib.sha256(encoded).hexdigest(), signed_by)
 
-    def check(self) -> None:
-        """Raise BundleError unless all files, and no others, are there as the manifest says."""
+    def checked(self, voucher: Voucher | None = None, threads: int | None = None) -> BundleFolder:
+        """Return the folder to read from; raises BundleError unless all files, and no others, are as the manifest says.
+
+        Digests are computed by so many threads, one for each core if None is said. Nothing is read if a voucher
+        for this manifest knows all the files.
+        """
         present = self._present()
         if strange := present ^ self.manifest.files.keys():
             state = "missing" if strange - present else "not in the manifest"
@@ -74,24 +90,33 @@ class BundleFolder:
         if absent := needed(self.manifest) - present:
             raise BundleError(f"{self.path / min(absent)} is missing; {AGAIN}")
         # All sizes before any digest: to find one takes as long as the file is large.
-        for name, entry in self.manifest.files.items():
-            self._check_size(name, entry)
-        for name, entry in self.manifest.files.items():
-            with _opened(self.path / name) as file, unreadable(self.path / name):
-                if hashlib.file_digest(file, "sha256").hexdigest() != entry.sha256:
-                    raise BundleError(f"{self.path / name} is damaged: its sha256 is not the manifest's; {AGAIN}")
+        stamps = {name: self._stamp(name, entry) for name, entry in self.manifest.files.items()}
+        is_vouched = voucher is not None and voucher.seal == self.seal and voucher.stamps == stamps
+        checked = replace(self, stamps=stamps, is_vouched=is_vouched)
+        if not is_vouched:
+            # The largest first, or all would wait for it in the end.
+            at_once(checked._check_digest, sorted(stamps, key=lambda name: -stamps[name].size), threads)
+        return checked
+
+    def voucher(self, began: int) -> Voucher | None:
+        """Return what tells others that all was right; None for files that had just changed at `began`, in ns since
+        1970: a further change might not show.
+        """
+        if not all(stamp.is_settled(began) for stamp in self.stamps.values()):
+            return None
+        return Voucher(self.seal, self.stamps)
 
     def read(self, name: str) -> bytes:
         """Return what is in a file."""
-        return _read(self.path / name, self.manifest.files[name].bytes)
+        with self._opened(name) as file, unreadable(self.path / name):
+            return file.read(self.manifest.files[name].bytes)
 
     def lines(self, name: str, count: int) -> list[bytes]:
         """Return the metadata of so many items, a line each, after a look at the size of the file."""
-        path, size = self.path / name, self.manifest.files[name].bytes
-        if size > (most := most_metadata(count)):
-            raise BundleError(f"{path} has {size} bytes, and at most {most} are read of {count} items; shorten them")
+        path = self.path / name
+        self._check_metadata_size(name, count)
         lines: list[bytes] = []
-        with _opened(path) as file:
+        with self._opened(name) as file:
             while line := file.readline(MOST_ITEM_BYTES + 1):
                 if len(line) > MOST_ITEM_BYTES or len(lines) == count:
                     raise BundleError(
@@ -101,26 +126,56 @@ class BundleFolder:
         return lines
 
     def array(
-        self, name: str, rows: int | None, columns: int | None = None, dtype: type[np.generic] = np.float32
+        self, name: str, rows: int | None, columns: int | None = None, dtype: npt.DTypeLike = np.float32
     ) -> npt.NDArray[Any]:
         """Map an array file; raises BundleError unless it has this type and shape, None being any up to MOST_WIDTH."""
-        path, wanted = self.path / name, np.dtype(dtype)
-        with unreadable(path), _opened(path) as file:
-            if np.lib.format.read_magic(file) != ARRAY_VERSION:
-                raise BundleError(f"{path} is of another version of array files; train again")
-            shape, is_transposed, found = np.lib.format.read_array_header_1_0(file)
-            if found != wanted or len(shape) != 2 or is_transposed:
-                is_in = "column by column" if is_transposed else "row by row"
-                raise BundleError(
-                    f"{path} is {found} with {len(shape)} dimensions, {is_in}; wanted {wanted} with 2, row by row;"
-                    " train again"
-                )
-            if not all(_fits(*pair) for pair in zip(shape, (rows, columns), strict=True)):
-                limits = tuple(f"0..{MOST_WIDTH}" if each is None else each for each in (rows, columns))
-                raise BundleError(f"{path} is for {shape} numbers, wanted {limits}; train again")
-            if file.tell() + shape[0] * shape[1] * wanted.itemsize != self.manifest.files[name].bytes:
-                raise BundleError(f"{path} is damaged: it is not as large as its {shape} numbers; {AGAIN}")
-            return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
+        return self._mapped(name, (rows, columns), dtype)
+
+    def numbers(self, name: str, count: int, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+        """Map a file of so many numbers in a row; raises BundleError on anything else."""
+        return self._mapped(name, (count,), dtype)
+
+    def texts(self, name: str, offsets: str, count: int, most: int) -> PackedTexts:
+        """Map so many texts, each of at most so many bytes; raises BundleError on anything else."""
+        with self._opened(name) as file, unreadable(self.path / name):
+            content = mapped_bytes(file, self.manifest.files[name].bytes)
+        texts = PackedTexts(content, self.numbers(offsets, count + 1, OFFSET))
+        if not self.is_vouched:
+            with named(self.path / name):
+                texts.check(most)
+        return texts
+
+    def metadata(self, count: int) -> PackedTexts:
+        """Map the metadata of so many items."""
+        self._check_metadata_size(METADATA, count)
+        return self.texts(METADATA, METADATA_OFFSETS, count, MOST_ITEM_BYTES)
+
+    def _check_metadata_size(self, name: str, count: int) -> None:
+        size, most = self.manifest.files[name].bytes, most_metadata(count)
+        if size > most:
+            path = self.path / name
+            raise BundleError(f"{path} has {size} bytes, and at most {most} are read of {count} items; shorten them")
+
+    def _mapped(self, name: str, shape: Shape, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+        path = self.path / name
+        with self._opened(name) as file, unreadable(path):
+            return mapped_array(file, path, self.manifest.files[name].bytes, shape, dtype)
+
+    def _opened(self, name: str) -> BufferedReader:
+        """Open a file that was checked; another that stands in its place by now is not opened."""
+        file = _opened(self.path / name)
+        if FileStamp.of(file) == self.stamps[name]:
+            return file
+        file.close()
+        raise BundleError(f"{self.path / name} has changed while the bundle was opened; open it again")
+
+    def _check_digest(self, name: str) -> None:
+        path = self.path / name
+        with self._opened(name) as file, unreadable(path):
+            if hashlib.file_digest(file, "sha256").hexdigest() != self.manifest.files[name].sha256:
+                raise BundleError(f"{path} is damaged: its sha256 is not the manifest's; {AGAIN}")
+            if FileStamp.of(file) != self.stamps[name]:
+                raise BundleError(f"{path} has changed while it was read; open the bundle again")
 
     def _present(self) -> set[str]:
         present: set[str] = set()
@@ -131,7 +186,8 @@ class BundleFolder:
                     raise BundleError(f"{self.path} has more than {MOST_FILES} files, which no bundle has; {AGAIN}")
         return present - {MANIFEST, SEAL, SIGNATURE, UNFINISHED_SIGNATURE}
 
-    def _check_size(self, name: str, entry: FileEntry) -> None:
+    def _stamp(self, name: str, entry: FileEntry) -> FileStamp:
+        """Return the stamp of a file that is as large as the manifest says."""
         path, most = self.path / name, most_bytes(name, self.manifest)
         if entry.bytes > most:
             raise BundleError(
@@ -139,9 +195,12 @@ class BundleFolder:
                 f" {self.manifest.data.items} items; train again"
             )
         with _opened(path) as file:
-            size = os.fstat(file.fileno()).st_size
-        if size != entry.bytes:
-            raise BundleError(f"{path} is damaged: it has {size} bytes, not the manifest's {entry.bytes}; {AGAIN}")
+            stamp = FileStamp.of(file)
+        if stamp.size != entry.bytes:
+            raise BundleError(
+                f"{path} is damaged: it has {stamp.size} bytes, not the manifest's {entry.bytes}; {AGAIN}"
+            )
+        return stamp
 
 
 def _put(temporary: Path, path: Path, content: bytes) -> None:
@@ -153,10 +212,6 @@ def _put(temporary: Path, path: Path, content: bytes) -> None:
         flush(temporary)
         temporary.replace(path)
         flush(path.parent)
-
-
-def _fits(size: int, wanted: int | None) -> bool:
-    return size == wanted or (wanted is None and size <= MOST_WIDTH)
 
 
 def _opened(path: Path) -> BufferedReader:

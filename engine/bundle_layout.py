@@ -12,14 +12,28 @@ SEAL = "manifest.sha256"
 SIGNATURE = "manifest.sig"
 UNFINISHED_SIGNATURE = "manifest.sig.unfinished"
 """What a killed `liverec bundle sign` leaves; nothing ever reads it."""
-VOCABULARY = "vocabulary.json"
+IDS = "item_ids.txt"
+ID_OFFSETS = "item_id_offsets.npy"
+ID_STARTS = "item_id_starts.npy"
+ID_ROWS = "item_id_rows.npy"
 METADATA = "metadata.jsonl"
+METADATA_OFFSETS = "metadata_offsets.npy"
 COLUMNS = "item_columns.npy"
+POPULAR_ORDER = "popular_order.npy"
+NEWEST_ORDER = "newest_order.npy"
+ID_ORDER = "item_id_order.npy"
+FIELDS = "item_fields.json"
+FIELD_ROWS = "field_rows.npy"
+FIELD_STARTS = "field_starts.npy"
+FIELD_NUMBERS = "field_numbers.npy"
+FIELD_TEXTS = "field_texts.npy"
+FIELD_ENDS = "field_ends.npy"
 NEIGHBOURS = "{}_neighbours.npy"
 NEIGHBOUR_WEIGHTS = "{}_weights.npy"
 INPUT_VECTORS = "{}_inputs.npy"
 OUTPUT_VECTORS = "{}_outputs.npy"
 INDEX = "{}_index.faiss"
+QUERY_MAP = "{}_index.npy"
 ENCODER = "{}_encoder.onnx"
 RANKER = "ranker.onnx"
 RATINGS = "ratings"
@@ -35,18 +49,25 @@ NEWCOMERS = "newcomers.json"
 NEWCOMER_METADATA = "newcomer_metadata.jsonl"
 NEWCOMER_VECTORS = "newcomer_vectors.npy"
 
+ITEM_FILES = (
+    *(IDS, ID_OFFSETS, ID_STARTS, ID_ROWS, ID_ORDER, METADATA, METADATA_OFFSETS),
+    *(COLUMNS, POPULAR_ORDER, NEWEST_ORDER),
+    *(FIELDS, FIELD_ROWS, FIELD_STARTS, FIELD_NUMBERS, FIELD_TEXTS, FIELD_ENDS),
+)
 MOST_FILES = 1_000
 MOST_MANIFEST_BYTES = 8 << 20
 MOST_WIDTH = 16_384
 """Of a row of numbers."""
 MOST_LINK_BYTES = 4_096
 """What an index keeps of an item beside its vector."""
+MOST_ID_BYTES = 2_048
 MOST_ITEM_BYTES = 512 << 10
 """Of the metadata of an item: POST /items takes less."""
 ITEM_BYTES, LEAST_METADATA_BYTES = 16 << 10, 64 << 20
 """Of the metadata of all items: so many for each, and so many in any case."""
-MOST_BYTES = {".npy": 64 << 30, ".faiss": 64 << 30, ".onnx": 1 << 30, ".jsonl": 16 << 30, ".json": 1 << 30}
-MOST_PROBE_BYTES = 64 << 20
+LARGE = dict.fromkeys((".npy", ".faiss", ".txt"), 64 << 30)
+MOST_BYTES = LARGE | {".onnx": 1 << 30, ".jsonl": 64 << 30, ".json": 1 << 30}
+MOST_PROBE_BYTES = MOST_FIELDS_BYTES = 64 << 20
 MOST_OTHER_BYTES = 256 << 20
 
 
@@ -66,11 +87,19 @@ def has_refiner(manifest: Manifest) -> bool:
     return manifest.ratings is not None and manifest.ratings.has_network and manifest.ratings.has_refiner
 
 
+def has_query_map(manifest: Manifest, name: str) -> bool:
+    """Return whether the index of a source has lists, which need a map of queries."""
+    settings = manifest.indexes.get(name)
+    return settings is not None and settings.kind in ("ivf", "ivfpq")
+
+
 def needed(manifest: Manifest) -> set[str]:
     """Return the names of the files without which the bundle cannot answer."""
-    names = {VOCABULARY, METADATA, COLUMNS, PROBE} | ({RANKER} if manifest.ranker else set())
+    names = {PROBE, *ITEM_FILES}
+    names |= {RANKER} if manifest.ranker else set()
     names |= {file.format(name) for name in networks(manifest) for file in (INPUT_VECTORS, OUTPUT_VECTORS, ENCODER)}
     names |= {INDEX.format(name) for name in source_networks(manifest)}
+    names |= {QUERY_MAP.format(name) for name in source_networks(manifest) if has_query_map(manifest, name)}
     names |= {REFINER} if has_refiner(manifest) else set()
     names |= _content_files(manifest.content.spec, source_networks(manifest)) if manifest.content else set()
     return names | {file.format(each) for each in manifest.neighbour_tables for file in (NEIGHBOURS, NEIGHBOUR_WEIGHTS)}
@@ -80,9 +109,10 @@ def most_bytes(name: str, manifest: Manifest) -> int:
     """Return how large a file may be in a bundle of so many items."""
     rows, ending = manifest.data.items + 1, name[name.rfind(".") :]
     counted = {
-        VOCABULARY: rows * 2_048,
+        IDS: rows * MOST_ID_BYTES,
         METADATA: most_metadata(rows),
         PROBE: MOST_PROBE_BYTES,
+        FIELDS: MOST_FIELDS_BYTES,
         NEWCOMERS: MOST_BYTES[".json"],
     }
     most = MOST_BYTES.get(ending, MOST_OTHER_BYTES)

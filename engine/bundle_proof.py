@@ -84,7 +84,8 @@ def _limit(memory: int) -> None:
 def _prove(folder: Path, public_keys: list[str]) -> str:
     from engine.bundle import Bundle
 
-    bundle = Bundle.open(folder, public_keys)
+    # On one core: a service may be answering beside it.
+    bundle = Bundle.open(folder, public_keys, threads=1)
     recommender = bundle.recommender()
     _ = bundle.content
     bundle.probe.check(recommender)

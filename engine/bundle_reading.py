@@ -2,53 +2,29 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from engine.bundle_folder import BundleFolder
 from engine.bundle_layout import (
-    COLUMNS,
     ENCODER,
     INDEX,
     INPUT_VECTORS,
-    METADATA,
-    NEIGHBOUR_WEIGHTS,
-    NEIGHBOURS,
     OUTPUT_VECTORS,
     PROBE,
+    QUERY_MAP,
     RATINGS,
     REFINER,
-    VOCABULARY,
+    has_query_map,
     has_refiner,
     networks,
     source_networks,
 )
 from engine.bundled_content import BundledContent
 from engine.encoded_network import EncodedNetwork
-from engine.errors import BundleError
-from engine.index import VectorIndex
 from engine.item_vectors import ItemVectors
-from engine.items import ItemTable
-from engine.neighbours import NeighbourTable
+from engine.opened_index import opened_index
 from engine.probe import Probe
+from engine.search_index import SearchIndex
 from engine.unreadable import unreadable
-from engine.vocabulary import Vocabulary
-
-
-def read_items(files: BundleFolder) -> ItemTable:
-    """Read all that is known of the items."""
-    manifest, count = files.manifest, files.manifest.data.items
-    with unreadable(files.path / VOCABULARY):
-        vocabulary = Vocabulary.from_json(files.read(VOCABULARY))
-    if vocabulary.digest() != manifest.vocabulary_digest or len(vocabulary) != count:
-        raise BundleError(f"{files.path / VOCABULARY} has another digest or length than the manifest says; train again")
-    columns = files.array(COLUMNS, len(manifest.item_columns), count)
-    with unreadable(files.path / METADATA):
-        return ItemTable(
-            vocabulary,
-            dict(zip(manifest.item_columns, columns, strict=True)),
-            files.lines(METADATA, count),
-            {name: _neighbours(files, name, count) for name in manifest.neighbour_tables},
-        )
+from engine.vector_table import STORED, CompactTable, Table
 
 
 def read_networks(files: BundleFolder) -> dict[str, EncodedNetwork]:
@@ -69,19 +45,19 @@ def read_content(files: BundleFolder) -> BundledContent | None:
 
 
 def _network(files: BundleFolder, name: str, count: int) -> EncodedNetwork:
-    inputs = files.array(INPUT_VECTORS.format(name), count + 1)
-    outputs = files.array(OUTPUT_VECTORS.format(name), count)
+    dtype = STORED[files.manifest.vector_types.get(name, "float32")]
+    inputs = CompactTable.opened(files.array(INPUT_VECTORS.format(name), count + 1, dtype=dtype))
+    outputs = CompactTable.opened(files.array(OUTPUT_VECTORS.format(name), count, dtype=dtype))
     index = refiner = None
     if name != RATINGS:
-        index = VectorIndex.open(files.path / INDEX.format(name), count, outputs.shape[1])
+        index = _index(files, name, outputs)
     elif has_refiner(files.manifest):
         refiner = files.read(REFINER)
     return EncodedNetwork(files.read(ENCODER.format(name)), ItemVectors(inputs, outputs), index, refiner)
 
 
-def _neighbours(files: BundleFolder, name: str, count: int) -> NeighbourTable:
-    indices = files.array(NEIGHBOURS.format(name), count + 1, dtype=np.int32)
-    weights = files.array(NEIGHBOUR_WEIGHTS.format(name), count + 1, indices.shape[1])
-    if indices.min(initial=0) < 0 or indices.max(initial=0) >= len(indices):
-        raise BundleError(f"{files.path / NEIGHBOURS.format(name)} names items that are not there; train again")
-    return NeighbourTable(indices, weights)
+def _index(files: BundleFolder, name: str, outputs: Table) -> SearchIndex:
+    query_map = None
+    if has_query_map(files.manifest, name):
+        query_map = files.array(QUERY_MAP.format(name), outputs.shape[1])
+    return opened_index(files.path / INDEX.format(name), outputs, files.manifest.indexes.get(name), query_map)

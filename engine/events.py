@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 RATING, LIKE, DISLIKE, UNDO = "rating", "like", "dislike", "undo"
 OPINIONS = frozenset((RATING, LIKE, DISLIKE))
@@ -13,9 +16,8 @@ STANCES = OPINIONS | {UNDO}
 MAX_ID_BYTES = 256
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One thing that one user did with one item.
+class Event(NamedTuple):
+    """One thing that one user did with one item; a tuple, since each answer makes as many as a history has.
 
     `kind` is "rating", "like", "dislike", "undo" (which takes the opinion on the item back), or any other (a view).
     `value` is the rating in the units of the data, or None for an event without one.
@@ -30,6 +32,12 @@ class Event:
     timestamp: float
     event_id: str = ""
     recommendation_id: str = ""
+
+
+def id_of_content(user_id: str, item_id: str, kind: str, value: float | None, timestamp: float) -> str:
+    """Return the event_id of an event that came without one: what says the same is the same event."""
+    content = json.dumps((user_id, item_id, kind, value, timestamp), ensure_ascii=False)
+    return "import-" + hashlib.sha256(content.encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,16 +15,26 @@ from engine.field_texts import FieldTexts, encoded
 from engine.field_values import CodedTexts, FieldValues
 from engine.filter_nodes import Comparison, Value
 
+TRUTHS = range(2)
 
+
+@dataclass(frozen=True, slots=True)
 class FieldColumn:
     """Numbers, truths, texts that stand alone and texts in lists: the distinct values of each kind, and their rows."""
 
-    def __init__(self, values: FieldValues) -> None:
+    numbers: tuple[npt.NDArray[np.float64], FieldPostings]
+    truths: FieldPostings
+    single: tuple[FieldTexts, FieldPostings]
+    listed: tuple[FieldTexts, FieldPostings]
+
+    @classmethod
+    def of(cls, values: FieldValues) -> FieldColumn:
+        """Sort what was read."""
         numbers, rows = values.numbers()
         numbers, codes = np.unique(numbers, return_inverse=True)
-        self._numbers = numbers, FieldPostings(codes.astype(np.int32), rows, len(numbers))
-        self._truths = range(2), FieldPostings(*values.truths(), 2)
-        self._single, self._listed = _texts(values.single), _texts(values.listed)
+        postings = FieldPostings.of(codes.astype(np.int32), rows, len(numbers))
+        truths = FieldPostings.of(*values.truths(), 2)
+        return cls((numbers, postings), truths, _texts(values.single), _texts(values.listed))
 
     def rows(self, comparison: Comparison) -> Iterator[Rows]:
         """Go through the rows of which a comparison, other than with null, is true; some may come twice."""
@@ -36,21 +47,21 @@ class FieldColumn:
 
     def all_rows(self) -> Iterator[Rows]:
         """Go through the rows that have any value; some may come twice."""
-        for values, postings in (self._numbers, self._truths, self._single, self._listed):
-            yield postings.between(0, len(values))
+        for postings in (self.numbers[1], self.truths, self.single[1], self.listed[1]):
+            yield postings.rows
 
     def _containing(self, part: str) -> Iterator[Rows]:
-        texts, postings = self._single
-        yield postings.of(texts.containing(part))
-        texts, postings = self._listed
+        texts, postings = self.single
+        yield postings.having(texts.containing(part))
+        texts, postings = self.listed
         yield postings.between(*_range(texts, "=", encoded(part)))
 
     def _compared(self, operator: str, value: Value) -> Iterator[Rows]:
         if isinstance(value, str):
-            for texts, postings in (self._single, self._listed):
+            for texts, postings in (self.single, self.listed):
                 yield postings.between(*_range(texts, operator, encoded(value)))
         else:
-            values, postings = self._truths if isinstance(value, bool) else self._numbers
+            values, postings = (TRUTHS, self.truths) if isinstance(value, bool) else self.numbers
             yield postings.between(*_range(values, operator, value))
 
 
@@ -61,7 +72,7 @@ def _texts(values: CodedTexts) -> tuple[FieldTexts, FieldPostings]:
     order = sorted(range(len(texts)), key=texts.__getitem__)
     places = np.empty(len(texts), dtype=np.int32)
     places[order] = np.arange(len(texts), dtype=np.int32)
-    return FieldTexts([texts[code] for code in order]), FieldPostings(places[codes], rows, len(texts))
+    return FieldTexts.of(texts[code] for code in order), FieldPostings.of(places[codes], rows, len(texts))
 
 
 def _range(values: Sequence[Any] | npt.NDArray[np.float64], operator: str, value: object) -> tuple[int, int]:

@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engine.field_column import FieldColumn
-from engine.field_table import FieldTable
+from engine.field_table import Column, FieldTable
 from engine.filter_expression import FilterExpression
+from engine.id_column import ITEM_ID
 from engine.items import ItemTable
 
 Mask = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.int64]
-ITEM_ID = "item_id"
 FEW_ROWS = 1_024
 LOT = 1_024
 SHARE_OF_SETTLED = 8
@@ -28,7 +27,7 @@ class FieldOverlay:
     def __init__(self, items: ItemTable) -> None:
         self._items = items
         self._rows: Indices = np.empty(0, dtype=np.int64)
-        self._columns: dict[str, FieldColumn] = {}
+        self._columns: dict[str, Column] = {}
         self._read: set[str] = set()
         self._settled_at = self._named_at = 0
         self._names: set[str] = set()
@@ -50,7 +49,8 @@ class FieldOverlay:
             self._settle()
             changed = np.empty(0, dtype=np.int64)
         mask[self._rows] = self._settled(expression.fields).matches(expression.node)
-        mask[np.flatnonzero(rows.dead.hits(np.arange(len(mask))))] = False
+        dead = rows.dead.rows()
+        mask[dead[dead < len(mask)]] = False
         self.refresh(mask, expression, changed)
 
     def refresh(self, mask: Mask, expression: FilterExpression, changed: Indices) -> None:

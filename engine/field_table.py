@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +16,22 @@ from engine.filter_nodes import AllOf, Comparison, Negation, Node
 Mask = npt.NDArray[np.bool_]
 
 
+class Column(Protocol):
+    """What the rows of a table have under one field."""
+
+    def rows(self, comparison: Comparison) -> Iterator[Rows]:
+        """Go through the rows of which a comparison, other than with null, is true; some may come twice."""
+        ...
+
+    def all_rows(self) -> Iterator[Rows]:
+        """Go through the rows that have any value; some may come twice."""
+        ...
+
+
 class FieldTable:
     """The columns of rows 0..M-1."""
 
-    def __init__(self, columns: Mapping[str, FieldColumn], count: int) -> None:
+    def __init__(self, columns: Mapping[str, Column], count: int) -> None:
         self.columns = columns
         self._count = count
 
@@ -29,14 +41,7 @@ class FieldTable:
     @classmethod
     def of(cls, lots: Iterable[Sequence[Mapping[str, Any]]]) -> FieldTable:
         """Make columns of documents, which come in lots and whose order is that of the rows."""
-        fields: defaultdict[str, FieldValues] = defaultdict(FieldValues)
-        count = 0
-        for documents in lots:
-            for name, rows, values in _turned(documents, count):
-                fields[name].extend(rows, values)
-            count += len(documents)
-        # What was read is let go field by field: it takes much more memory than the column.
-        return cls({name: FieldColumn(fields.pop(name)) for name in list(fields)}, count)
+        return cls(*columns_of(lots))
 
     def matches(self, node: Node) -> Mask:
         """Return of which rows a filter is true, [M]; no more than a filter may be nested does this recurse."""
@@ -57,6 +62,18 @@ class FieldTable:
             for rows in column.all_rows() if is_null else column.rows(comparison):
                 found[rows] = not is_null
         return found
+
+
+def columns_of(lots: Iterable[Sequence[Mapping[str, Any]]]) -> tuple[dict[str, FieldColumn], int]:
+    """Return the columns of documents, which come in lots in the order of the rows, and the number of these."""
+    fields: defaultdict[str, FieldValues] = defaultdict(FieldValues)
+    count = 0
+    for documents in lots:
+        for name, rows, values in _turned(documents, count):
+            fields[name].extend(rows, values)
+        count += len(documents)
+    # What was read is let go field by field: it takes much more memory than the column.
+    return {name: FieldColumn.of(fields.pop(name)) for name in list(fields)}, count
 
 
 def _turned(documents: Sequence[Mapping[str, Any]], first: int) -> Iterator[tuple[str, Rows, list[Any]]]:

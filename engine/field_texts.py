@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import re
-from collections.abc import Sequence
-from itertools import chain, repeat
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import overload
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy.typing as npt
 # No byte of UTF-8.
 END = b"\xff"
 FEW_BYTES = 3
+LOT = 65_536
 
 
 def encoded(text: str) -> bytes:
@@ -28,14 +30,27 @@ def _all_encoded(texts: Sequence[str]) -> list[bytes]:
 
 
 class FieldTexts(Sequence[bytes]):
-    """The texts as a sequence of UTF-8; objects of Python would take several times the memory."""
+    """The texts as a sequence of UTF-8, memory-mapped or not, each followed by a byte that no text has.
 
-    def __init__(self, texts: Sequence[str]) -> None:
-        self._bytes = b"".join(chain.from_iterable(zip(_all_encoded(texts), repeat(END), strict=False)))
-        self._ends = np.flatnonzero(np.frombuffer(self._bytes, np.uint8) == END[0])
+    content uint8; text n ends before content[ends[n]], ends int64 [V].
+    """
+
+    def __init__(self, content: npt.NDArray[np.uint8], ends: npt.NDArray[np.int64]) -> None:
+        self.content = content
+        self.ends = ends
+        self._bytes = content.data
+
+    @classmethod
+    def of(cls, texts: Iterable[str]) -> FieldTexts:
+        """Encode sorted texts."""
+        file, source = io.BytesIO(), iter(texts)
+        while lot := list(islice(source, LOT)):
+            file.write(END.join(_all_encoded(lot)) + END)
+        content = np.frombuffer(file.getbuffer(), np.uint8)
+        return cls(content, np.flatnonzero(content == END[0]))
 
     def __len__(self) -> int:
-        return len(self._ends)
+        return len(self.ends)
 
     @overload
     def __getitem__(self, code: int) -> bytes: ...
@@ -44,28 +59,29 @@ class FieldTexts(Sequence[bytes]):
     def __getitem__(self, code: int | slice) -> bytes | Sequence[bytes]:
         if isinstance(code, slice):
             return [self[each] for each in range(*code.indices(len(self)))]
-        return self._bytes[self._ends[code - 1] + 1 if code else 0 : self._ends[code]]
+        return bytes(self._bytes[self.ends[code - 1] + 1 if code else 0 : self.ends[code]])
 
     def containing(self, part: str) -> npt.NDArray[np.bool_]:
         """Return which texts have a part within them, [V]; the empty part is within each."""
         found = np.zeros(len(self), dtype=bool)
-        found[np.searchsorted(self._ends, self._places(encoded(part)))] = True
+        # No match goes over the end of a text, since there is a byte that no part has.
+        places = places_of(self.content, encoded(part)) if part else self.ends
+        found[np.searchsorted(self.ends, places)] = True
         return found
 
-    def _places(self, part: bytes) -> npt.NDArray[np.int64]:
-        """Return where the part stands, at least once for each text that has it."""
-        if not part:
-            return self._ends
-        if len(part) <= FEW_BYTES and len(part) <= len(self._bytes):
-            return self._of_few(part)
-        # No match goes over the end of a text, since there is a byte that no part has.
-        return np.fromiter((match.start() for match in re.finditer(re.escape(part), self._bytes)), np.int64)
 
-    def _of_few(self, part: bytes) -> npt.NDArray[np.int64]:
-        """Return the same for what may stand millions of times, one by one of which would take long."""
-        everything = np.frombuffer(self._bytes, np.uint8)
-        count = len(everything) - len(part) + 1
-        is_there = everything[:count] == part[0]
-        for step in range(1, len(part)):
-            is_there &= everything[step : step + count] == part[step]
-        return np.flatnonzero(is_there)
+def places_of(content: npt.NDArray[np.uint8], part: bytes, is_overlapping: bool = False) -> npt.NDArray[np.int64]:
+    """Return where a part of one byte or more stands; of places that overlap perhaps one alone."""
+    if len(part) <= FEW_BYTES and len(part) <= len(content):
+        return _of_few(content, part)
+    pattern = b"(?=" + re.escape(part) + b")" if is_overlapping else re.escape(part)
+    return np.fromiter((match.start() for match in re.finditer(pattern, content.data)), np.int64)
+
+
+def _of_few(content: npt.NDArray[np.uint8], part: bytes) -> npt.NDArray[np.int64]:
+    """Return the same for what may stand millions of times, one by one of which would take long."""
+    count = len(content) - len(part) + 1
+    is_there = content[:count] == part[0]
+    for step in range(1, len(part)):
+        is_there &= content[step : step + count] == part[step]
+    return np.flatnonzero(is_there)

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic_core import from_json
 
 from engine.errors import QueryError
-from engine.field_overlay import ITEM_ID, FieldOverlay
-from engine.field_table import FieldTable
+from engine.field_overlay import FieldOverlay
+from engine.field_table import FieldTable, columns_of
 from engine.filter_expression import FilterExpression
+from engine.id_column import ITEM_ID, IdColumn
+from engine.item_documents import documents
 from engine.items import ItemTable
 
 Mask = npt.NDArray[np.bool_]
-LOT = 1_024
 MOST_BYTES = 64 * 2**20
 NAMES_SHOWN = 20
 
@@ -42,7 +39,7 @@ class ItemFields:
     def __init__(self, items: ItemTable, most_bytes: int = MOST_BYTES) -> None:
         self._items = items
         self._overlay = FieldOverlay(items)
-        self._bundled: FieldTable | None = None
+        self._bundled = None if items.prepared is None else self._made()
         self._lock = threading.Lock()
         self._masks: OrderedDict[FilterExpression, _Kept] = OrderedDict()
         self._most_bytes = most_bytes
@@ -106,23 +103,11 @@ class ItemFields:
     def _built(self) -> FieldTable:
         if (bundled := self._bundled) is None:
             with self._lock:
-                bundled = self._bundled = self._bundled or FieldTable.of(self._lots())
+                bundled = self._bundled = self._bundled or self._made()
         return bundled
 
-    def _lots(self) -> Iterator[list[dict[str, Any]]]:
-        ids, metadata = self._items.vocabulary.ids(), self._items.metadata
-        for start in range(0, len(ids), LOT):
-            lot = ids[start : start + LOT]
-            described = _decoded(metadata[start : start + LOT]) if metadata else [{} for _ in lot]
-            for item_id, document in zip(lot, described, strict=True):
-                document[ITEM_ID] = item_id
-            yield described
-
-
-def _decoded(metadata: Sequence[bytes]) -> list[dict[str, Any]]:
-    try:
-        # One list is read in a fraction of the time of its elements.
-        return [*from_json(b"[" + b",".join(metadata) + b"]")]
-    except ValueError:
-        # Halves of surrogates, which `from_json` does not take.
-        return [json.loads(each) for each in metadata]
+    def _made(self) -> FieldTable:
+        items, prepared = self._items, self._items.prepared
+        columns = columns_of(documents(items.metadata))[0] if prepared is None else prepared.fields
+        order = IdColumn.order_of(items.vocabulary) if prepared is None else prepared.ids
+        return FieldTable({**columns, ITEM_ID: IdColumn(items.vocabulary, order)}, len(items))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from pydantic_core import from_json
 
 from engine.errors import BundleError
 from engine.live_item import LiveItem
@@ -16,6 +16,7 @@ from engine.live_rows import LiveRows
 from engine.live_vocabulary import LiveVocabulary
 from engine.neighbours import NeighbourTable
 from engine.popular_order import PopularOrder
+from engine.prepared_items import PreparedItems
 from engine.vocabulary import Vocabulary
 
 Floats = npt.NDArray[np.float32]
@@ -30,6 +31,7 @@ class ItemTable:
     columns: named [N] arrays, for example "popularity" (number of training events).
     neighbours: named item-to-item tables, for sources and features.
     metadata: one JSON object an item, kept encoded until it is asked for.
+    prepared: what a bundle has of it that would else be made when it is first needed.
     The table is no longer than the bundle's, whatever comes; `replace` gives a table to which nothing has come.
     """
 
@@ -37,9 +39,10 @@ class ItemTable:
     columns: Mapping[str, Floats]
     metadata: Sequence[bytes] = field(default=())
     neighbours: Mapping[str, NeighbourTable] = field(default_factory=dict)
+    prepared: PreparedItems | None = field(default=None, repr=False, compare=False)
+    popular: PopularOrder = field(init=False, repr=False, compare=False)
     rows: LiveRows = field(init=False, repr=False, compare=False)
     _live: LiveVocabulary = field(init=False, repr=False, compare=False)
-    _popular: PopularOrder = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         count = len(self.vocabulary)
@@ -53,7 +56,8 @@ class ItemTable:
 
     def _begin_live(self) -> None:
         live, rows = LiveVocabulary(self.vocabulary), LiveRows(len(self.vocabulary))
-        own = {"vocabulary": live, "_live": live, "rows": rows, "_popular": PopularOrder(self.columns, rows)}
+        popular = PopularOrder(self.columns, rows, None if self.prepared is None else self.prepared.popular)
+        own = {"vocabulary": live, "_live": live, "rows": rows, "popular": popular}
         for name, value in own.items():
             object.__setattr__(self, name, value)
 
@@ -89,14 +93,6 @@ class ItemTable:
             return indices >= 0
         return (indices >= 0) & ((indices < len(self)) | self.rows.readable.hits(indices))
 
-    def popularity_order(self) -> Indices:
-        """Return all rows that may be answered: the most popular first, ties by index, then live ones, newest first."""
-        return self._popular.rows()
-
-    def most_popular(self) -> float:
-        """Return the number of training events of the most popular item."""
-        return self._popular.largest
-
     def fresh(self, since: float) -> Indices:
         """Return the live rows that may be answered and were added after `since`, unix seconds."""
         rows = np.flatnonzero(self.rows.added_at.rows > since) + len(self) + 1
@@ -115,5 +111,5 @@ class ItemTable:
             return dict(newer)
         if not self.metadata or index >= len(self):
             return {}
-        decoded: dict[str, Any] = json.loads(self.metadata[index])
+        decoded: dict[str, Any] = from_json(self.metadata[index])
         return decoded

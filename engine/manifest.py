@@ -10,9 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from engine.errors import BundleError
 from engine.feature_spec import ContentSpec
+from engine.index_settings import IndexSettings
+from engine.vector_table import VectorType
 from engine.window import HistoryWindow
 
-FORMAT_VERSION: Literal[3] = 3
+FORMAT_VERSION: Literal[4] = 4
 MOST_ITEMS = 100_000_000
 
 
@@ -105,7 +107,7 @@ class ContentSection(Section):
 class Manifest(Section):
     """The manifest.json of a bundle."""
 
-    format_version: Literal[3] = FORMAT_VERSION
+    format_version: Literal[4] = FORMAT_VERSION
     created_at: str
     liverec_version: str
     git_revision: str
@@ -121,6 +123,10 @@ class Manifest(Section):
     vocabulary_digest: str
     item_columns: list[str]
     neighbour_tables: list[str]
+    indexes: dict[str, IndexSettings] = Field(default_factory=dict)
+    """How the index of each source that is a network is searched, and how much of the best it finds."""
+    vector_types: dict[str, VectorType] = Field(default_factory=dict)
+    """How the item vectors of each network are stored, by the network's name; float32 where nothing is said."""
     metrics: dict[str, dict[str, float]]
     """Measured on the validation (and test) events: stage -> metric -> value; on validation before any refit."""
     refit: bool = False

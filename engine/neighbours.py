@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
+Items = npt.NDArray[np.integer[Any]]
+MOST_LISTED = 250_000
+"""Of more items a list of all is not made for each request: the system takes milliseconds to empty it."""
 SIEVE = 1 << 14
 
 
@@ -89,14 +94,13 @@ class NeighbourTable:
         """Return the scores of rows with the same candidates, each event looked up only once; None if they differ."""
         padding_index, width = len(self.indices) - 1, candidates.shape[1] + 1
         known = np.where((candidates >= 0) & (candidates < padding_index), candidates, padding_index)
-        place = np.zeros(len(self.indices), dtype=np.int32)
-        place[known[0]] = np.arange(1, width)
-        place[padding_index] = 0
-        places = place[known]
+        first = np.flatnonzero(known[0] < padding_index)
+        place_of = self._place_of(known[0][first], first + 1)
+        places = place_of(known)
         if ((places == 0) & (known < padding_index)).any():
             return None
         items, item = np.unique(np.minimum(history, padding_index), return_inverse=True)
-        met = place[self.indices[items]] + width * np.arange(len(items))[:, None]
+        met = place_of(self.indices[items]) + width * np.arange(len(items))[:, None]
         parts = np.bincount(met.ravel(), self.weights[items].ravel(), minlength=width * len(items)).reshape(-1, width)
         parts[:, 0] = 0.0
         own = item.reshape(history.shape) + len(items) * np.arange(len(history))[:, None]
@@ -107,3 +111,25 @@ class NeighbourTable:
 
     def _row(self, history: Indices, candidates: Indices) -> Floats:
         return self.links(history, Sought(candidates)).sums()
+
+    def _place_of(self, items: Indices, places: Indices) -> Callable[[Items], Indices]:
+        """Return what tells the places [K], counted from 1, of items [K]; 0 for any other."""
+        if len(self.indices) > MOST_LISTED or not len(items):
+            return _Sorted(items, places).of
+        listed = np.zeros(len(self.indices), dtype=np.int64)
+        listed[items] = places
+        return listed.__getitem__
+
+
+class _Sorted:
+    """Looks places up by halving, where a list of all items would cost more than the looking."""
+
+    def __init__(self, items: Indices, places: Indices) -> None:
+        order = np.argsort(items)
+        # The last stands for what is greater than all.
+        self._items = np.append(items[order], np.iinfo(np.int64).max)
+        self._places = np.append(places[order], 0)
+
+    def of(self, items: Items) -> Indices:
+        at = np.searchsorted(self._items, items)
+        return np.where(self._items[at] == items, self._places[at], 0)

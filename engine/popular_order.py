@@ -7,37 +7,63 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
+from engine.errors import BundleError
 from engine.live_rows import LiveRows
+from engine.row_order import Fits, Indices, first_rows
 
-Indices = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
+Order = npt.NDArray[np.int32]
 
 
 class PopularOrder:
-    """The rows that may be answered by number of training events; sorted once, looked through after each change."""
+    """The rows that may be answered by number of training events: ties by index; then those that came live, newest
+    first. It is looked through from its beginning, and never copied.
 
-    def __init__(self, columns: Mapping[str, npt.NDArray[np.float32]], live: LiveRows) -> None:
+    order: that of the bundle's items; None where it is still to be sorted.
+    """
+
+    def __init__(self, columns: Mapping[str, Floats], live: LiveRows, order: Order | None = None) -> None:
         self._columns = columns
         self._live = live
-        self._sorted: Indices | None = None
-        self._kept: Indices | None = None
-        self._version = -1
+        self._order = order
+
+    @property
+    def _popularity(self) -> Floats:
+        return self._columns["popularity"]
+
+    @property
+    def of_bundle(self) -> Order:
+        """The rows of the bundle, [N]."""
+        if self._order is None:
+            self._order = np.argsort(-self._popularity, kind="stable").astype(np.int32)
+        return self._order
 
     @property
     def largest(self) -> float:
         """The most training events that an item has."""
-        order = self._of_bundle()
-        return float(self._columns["popularity"][order[0]]) if len(order) else 0.0
+        return float(self._popularity[self.of_bundle[0]]) if len(self._popularity) else 0.0
 
-    def rows(self) -> Indices:
-        """Return the most popular rows first, ties by index; then those that came live, newest first."""
-        if self._kept is None or self._version != self._live.version:
-            live = np.arange(self._live.end - 1, self._live.base, -1)
-            order = np.concatenate((self._of_bundle(), live)) if len(live) else self._of_bundle()
-            self._kept = order[~self._live.forbidden.hits(order)] if self._live.forbidden else order
-            self._version = self._live.version
-        return self._kept
+    def first(self, n: int, fits: Fits | None = None) -> Indices:
+        """Return the first n rows that fit, all if nothing else is said; fewer where there are no more."""
+        return first_rows((self.of_bundle, self._newest_live()), n, lambda rows: self._permitted(rows, fits))
 
-    def _of_bundle(self) -> Indices:
-        if self._sorted is None:
-            self._sorted = np.argsort(-self._columns["popularity"], kind="stable").astype(np.int64)
-        return self._sorted
+    def sorted(self, rows: Indices) -> Indices:
+        """Return rows in this order, without those that may not be answered; `rows` ascending."""
+        rows = rows[self._permitted(rows, None)]
+        bundled, live = rows[rows < self._live.base], rows[rows > self._live.base]
+        by_count = np.argsort(-self._popularity[bundled], kind="stable")
+        return np.concatenate((bundled[by_count], live[::-1]))
+
+    def _newest_live(self) -> Indices:
+        return np.arange(self._live.end - 1, self._live.base, -1)
+
+    def _permitted(self, rows: Indices, fits: Fits | None) -> npt.NDArray[np.bool_]:
+        permitted = ~self._live.forbidden.hits(rows)
+        return permitted if fits is None else permitted & fits(rows)
+
+
+def check_order(order: Order, popularity: Floats) -> None:
+    """Raise BundleError unless an order begins with the most popular row, and so on."""
+    found = popularity[order]
+    if not (found[1:] <= found[:-1]).all():
+        raise BundleError("it is no order by popularity; train again")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from engine.items import ItemTable
 from engine.limits import Limits
@@ -24,17 +25,21 @@ class PopularitySource:
 
     def search(self, reading: Indices, limits: Limits, depth: int) -> tuple[Indices, Floats]:
         """Return the most popular items within the limits."""
-        order = self._items.popularity_order()
-        order = order if limits.only is None else order[np.isin(order, limits.only)]
-        if limits.forbidden is not self._items.rows.forbidden:
-            order = order[~limits.forbidden.hits(order)]
         rows = np.full((len(reading), depth), -1, dtype=np.int64)
         for row, out in zip(rows, limits.excluded, strict=True):
-            best = order[: depth + len(out)]
-            best = best[~np.isin(best, out)][:depth]
+            best = self._best(limits, out, depth)
             row[: len(best)] = best
         return rows, np.where(rows >= 0, self._items.column("popularity", rows), -np.inf).astype(np.float32)
 
     def scores(self, reading: Indices, candidates: Indices) -> Floats:  # noqa: ARG002 (the same for all)
         """Return the number of training events of each candidate [B,K]."""
         return np.asarray(self._items.column("popularity", candidates), dtype=np.float32)
+
+    def _best(self, limits: Limits, out: Indices, depth: int) -> Indices:
+        def fits(rows: Indices) -> npt.NDArray[np.bool_]:
+            return ~(np.isin(rows, out) | limits.forbidden.hits(rows))
+
+        if limits.only is None:
+            return self._items.popular.first(depth, fits)
+        order = self._items.popular.sorted(limits.only)
+        return order[fits(order)][:depth]

@@ -186,7 +186,7 @@ class Recommender:
 
     def _popular_candidates(self, query: Query) -> Candidates:
         """Return the most popular items that the query allows, more than n, as if a source had found them."""
-        order = self._permitted(query, self.items.popularity_order(), query.n + POOL)
+        order = self._popular_rows(query, query.n + POOL)
         popularity = np.log1p(self.items.column(POPULARITY, order))[None]
         rows = self.window.newest(self.window.columns([History()], self.items), self.items.vocabulary.padding_index)
         proposed = {POPULAR: np.ones((1, len(order)), dtype=bool)}
@@ -212,6 +212,16 @@ class Recommender:
             order = order[query.only.contains(order)]
         order = order[: most + len(taken)]
         return order[~np.isin(order, taken)][:most]
+
+    def _popular_rows(self, query: Query, most: int, picks: Sequence[Pick] = ()) -> Indices:
+        """Return the most popular items that the query allows and that are no pick."""
+        popular, only = self.items.popular, query.only
+        if only is not None and len(only) <= LOOKED_AT:
+            return self._permitted(query, popular.sorted(only.rows), most, picks)
+        taken = np.concatenate((indices_of(picks), self._excluded(query)))
+        if only is None:
+            return popular.first(most, lambda rows: ~np.isin(rows, taken))
+        return popular.first(most, lambda rows: only.contains(rows) & ~np.isin(rows, taken))
 
     def _answer(
         self,
@@ -256,8 +266,8 @@ class Recommender:
         missing = query.n - len(picks)
         if not missing:
             return []
-        more = self._permitted(query, self.items.popularity_order(), missing, picks)
-        share = self.items.column(POPULARITY, more) / max(self.items.most_popular(), 1.0)
+        more = self._popular_rows(query, missing, picks)
+        share = self.items.column(POPULARITY, more) / max(self.items.popular.largest, 1.0)
         # Popularity is no score of the networks: what tops up always stands below what they chose.
         lowest = min((pick.score for pick in picks), default=1.0)
         below = np.minimum(lowest - 1.0 + share, lowest).astype(np.float32)

@@ -46,6 +46,12 @@ class RowSet:
         """Bit `row & 7` of byte `row >> 3`; a row beyond the end is out."""
         return self._bits
 
+    def rows(self) -> Indices:
+        """Return all rows that are in, in ascending order."""
+        filled = np.flatnonzero(self._bits)
+        byte, bit = np.nonzero(np.unpackbits(self._bits[filled, None], axis=1, bitorder="little"))
+        return filled[byte] * 8 + bit
+
     def set(self, row: int, is_in: bool) -> None:
         """Put a row in or take it out."""
         if (row in self) == is_in:

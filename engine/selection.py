@@ -27,8 +27,12 @@ class Selection:
         """Return the rows of these items; ids that are unknown are left out."""
         mask = np.zeros(items.rows.end, dtype=bool)
         indices = items.vocabulary.indices_of(item_ids)
-        mask[indices[indices >= 0]] = True
-        return cls(mask)
+        rows = np.unique(indices[indices >= 0])
+        mask[rows] = True
+        selection = cls.__new__(cls)
+        # Of millions of rows the mask is not looked through for a few.
+        selection.mask, selection._count, selection.rows = mask, len(rows), rows
+        return selection
 
     def __len__(self) -> int:
         return self._count
@@ -44,8 +48,14 @@ class Selection:
         found: Booleans = self.mask[np.where(inside, indices, 0)] & inside
         return found
 
+    @cached_property
+    def _outside(self) -> RowSet:
+        return RowSet.of(~self.mask)
+
     def forbidding(self, others: RowSet, end: int) -> RowSet:
-        """Return all rows below `end` but these, and the `others`."""
-        mask = np.ones(max(end, len(self.mask)), dtype=bool)
+        """Return all rows below `end` but these, and the `others`; nobody changes it."""
+        if end <= len(self.mask):
+            return self._outside.joined(others)
+        mask = np.ones(end, dtype=bool)
         mask[: len(self.mask)] = ~self.mask
         return RowSet.of(mask).joined(others)

@@ -19,3 +19,12 @@ def unreadable(name: str | Path, remedy: str = "copy or train the bundle again")
     except Exception as error:  # a bundle is untrusted: any reader may fail in any way
         said = (str(error) or "no reason given").splitlines()[0]
         raise BundleError(f"{name} cannot be used ({type(error).__name__}: {said:.200}); {remedy}") from error
+
+
+@contextmanager
+def named(name: str | Path) -> Iterator[None]:
+    """Put the name of a file before what a BundleError from inside says."""
+    try:
+        yield
+    except BundleError as error:
+        raise BundleError(f"{name}: {error}") from error

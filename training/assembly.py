@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib import metadata
@@ -16,15 +16,18 @@ from engine.bundle import Bundle
 from engine.bundle_layout import RATINGS
 from engine.bundled_content import BundledContent
 from engine.encoded_network import EncodedNetwork
+from engine.encoder import NetworkEncoder
 from engine.events import Event, History
 from engine.features import tables_of
-from engine.index import VectorIndex
+from engine.index_plan import EXACT_UP_TO
 from engine.items import ItemTable
 from engine.manifest import ContentSection, DataSection, Manifest, RankerSection, RatingSection, SourceSection
 from engine.neighbours import NeighbourTable
 from engine.probe import Probe
 from engine.ratings import REFINER_FEATURES
 from engine.recommender import Recommender
+from engine.runtime import Network
+from engine.vector_table import VectorType
 from models import RankerNetwork, UserEncoder
 from training.baselines import Lists
 from training.config import TrainingConfig
@@ -43,8 +46,10 @@ from training.report.curve_drawing import curves_png
 from training.report.files import report_files
 from training.report.run import RERANKED, RETRIEVED, Run
 from training.retriever_config import RetrieverConfig
+from training.source_index import source_index, user_vectors
 from training.torch_stages import item_vectors
 
+Say = Callable[[str], None]
 PROBED_USERS = 48
 LIBRARIES = ("torch", "numpy", "onnx", "onnxruntime", "faiss-cpu", "polars", "pydantic")
 
@@ -71,7 +76,11 @@ class TrainedStages:
 class Assembly:
     """Makes the bundle of one training."""
 
-    def __init__(self, preparation: Preparation, config: TrainingConfig, stages: TrainedStages) -> None:
+    def __init__(
+        self, preparation: Preparation, config: TrainingConfig, stages: TrainedStages, say: Say | None = None
+    ) -> None:
+        """Take what was trained; `say` is told what a person should know."""
+        self._say = say
         self._preparation = preparation
         self._config = config
         self._stages = stages
@@ -82,9 +91,9 @@ class Assembly:
         vocabulary, metadata = self._preparation.vocabulary, self._preparation.metadata
         items = ItemTable(vocabulary, statistics.columns, metadata, self._neighbours())
         trained = {each.source_name for each in self._sources} & stages.encoders.keys()
-        encoded = {name: _encoded(stages.encoders[name]) for name in sorted(trained)}
+        encoded = {name: self._encoded(name, items) for name in sorted(trained)}
         if stages.ratings is not None:
-            encoded[RATINGS] = _encoded_ratings(stages.ratings)
+            encoded[RATINGS] = _encoded_ratings(stages.ratings, self._config.index.vectors)
         ranker = None
         if stages.ranker is not None:
             width = encoded[self._config.retriever.source_name].vectors.outputs.shape[1]
@@ -100,6 +109,18 @@ class Assembly:
         content = self._content({name: stages.encoders[name] for name in sorted(trained)})
         bundle = Bundle(self._manifest(), items, encoded, ranker, Probe(()), attachments, content)
         return self._proven(bundle)
+
+    def _encoded(self, name: str, items: ItemTable) -> EncodedNetwork:
+        network, preparation, config = self._stages.encoders[name], self._preparation, self._config
+        encoder, vectors, users = export_encoder(network), item_vectors(network).stored_as(config.index.vectors), None
+        # An exact index needs no tuning.
+        if len(items.vocabulary) > EXACT_UP_TO or config.index.kind != "auto":
+            reader = NetworkEncoder(Network(encoder, name))
+            users = user_vectors(preparation, preparation.window, items, vectors, reader, config.seed)
+        index, said = source_index(name, vectors, users, config.index, config.seed)
+        if said and self._say is not None:
+            self._say(said)
+        return EncodedNetwork(encoder, vectors, index)
 
     def _content(self, encoders: Mapping[str, UserEncoder]) -> BundledContent | None:
         learned = self._stages.content
@@ -227,19 +248,14 @@ class Assembly:
         )
 
 
-def _encoded(network: UserEncoder) -> EncodedNetwork:
-    vectors = item_vectors(network)
-    return EncodedNetwork(export_encoder(network), vectors, VectorIndex.build(vectors.outputs))
-
-
 def _stage_lists(test: Evaluation, recommender: Recommender, *, has_ranker: bool) -> dict[str, Lists]:
     """Return what each stage recommends to the test users: nothing without any."""
     stages = {RETRIEVED: recommender.without_ranker()} | ({RERANKED: recommender} if has_ranker else {})
     return {stage: test.lists(each) for stage, each in stages.items()} if len(test) else {}
 
 
-def _encoded_ratings(ratings: TrainedRatings) -> EncodedNetwork:
-    vectors, refiner = item_vectors(ratings.network), None
+def _encoded_ratings(ratings: TrainedRatings, kind: VectorType) -> EncodedNetwork:
+    vectors, refiner = item_vectors(ratings.network).stored_as(kind), None
     if ratings.refiner is not None:
         refiner = export_ranker(ratings.refiner, vectors.outputs.shape[1], len(REFINER_FEATURES))
     return EncodedNetwork(export_encoder(ratings.network), vectors, refiner=refiner)

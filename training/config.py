@@ -17,6 +17,7 @@ from engine.features import FEATURES, IS_NEW, source_features
 from engine.window import Weight
 from training.cleaning import CleaningRules
 from training.content_config import ContentConfig
+from training.index_config import IndexConfig
 from training.neighbours_config import NeighboursConfig
 from training.ranker_config import RankerConfig
 from training.ratings_config import RatingsConfig
@@ -79,6 +80,7 @@ class TrainingConfig(Section):
     """Further sources of candidates ([[sources]]), beside the retriever, whose scores the ranker reads."""
     ranker: RankerConfig = Field(default_factory=RankerConfig)
     ratings: RatingsConfig = Field(default_factory=RatingsConfig)
+    index: IndexConfig = Field(default_factory=IndexConfig)
 
     @property
     def retrievers(self) -> tuple[RetrieverConfig, ...]:
@@ -102,7 +104,8 @@ class TrainingConfig(Section):
 
     def digest(self, data: str) -> str:
         """Return what names a run: the same data and config give the same networks."""
-        return hashlib.sha256(f"{data} {self.model_dump_json(exclude={'threads', 'report'})}".encode()).hexdigest()
+        chosen = self.model_dump_json(exclude={"threads", "report", "index"})
+        return hashlib.sha256(f"{data} {chosen}".encode()).hexdigest()
 
     def resumable_digest(self, data: str) -> str:
         """Return what a checkpoint must be of: the data, and all but what may change while a run goes on."""
@@ -114,7 +117,7 @@ class TrainingConfig(Section):
             "content": rate,
             "sources": {"__all__": rate},
         }
-        chosen = self.model_dump_json(exclude={"threads": True, "report": True, **rates})
+        chosen = self.model_dump_json(exclude={"threads": True, "report": True, "index": True, **rates})
         return hashlib.sha256(f"{data} {chosen}".encode()).hexdigest()
 
     @model_validator(mode="after")

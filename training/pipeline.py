@@ -106,7 +106,7 @@ class Pipeline:
 
     def publish(self, stages: TrainedStages, folder: Path) -> Bundle:
         """Export trained stages, prove them, and write the bundle."""
-        return Assembly(self._preparation, self.config, stages).bundle().save(folder)
+        return Assembly(self._preparation, self.config, stages, self._say).bundle().save(folder)
 
     def train(self, checkpoint: Checkpoint | None = None) -> TrainedStages:
         """Train all stages; what validation measured of them is in the metrics."""

@@ -79,7 +79,7 @@ class RatingTraining:
         rows = window.newest(transposed.columns, transposed.vocabulary.padding_index)
         pieces = np.array_split(np.arange(len(rows.lengths)), max(len(rows.lengths) // ITEMS_AT_ONCE, 1))
         codes = np.concatenate([encoder.encode(vectors.batch(rows.only(piece))) for piece in pieces])
-        mean_row = torch.from_numpy(vectors.outputs.mean(axis=0))
+        mean_row = torch.from_numpy(np.asarray(vectors.outputs).mean(axis=0))
         folded = FoldedItems(torch.from_numpy(codes), mean_row, self._config.ratings.fold_in)
         return folded.to(self._config.device)
 

@@ -79,7 +79,8 @@ def item_vectors(network: UserEncoder) -> ItemVectors:
 def torch_source(network: UserEncoder, config: RetrieverConfig, device: str) -> VectorSource:
     """Return the source that a network in training gives."""
     vectors = item_vectors(network)
-    index = VectorIndex.build(vectors.outputs)
+    # A batch of users is searched exactly in less time than an index takes to build.
+    index = VectorIndex.build(np.asarray(vectors.outputs), exact_up_to=len(vectors.outputs))
     return VectorSource(config.source_name, vectors, TorchEncoder(network, device), index, config.depth)
 
 

@@ -46,7 +46,8 @@ class TowerTraining:
     def run(self, network: UserEncoder) -> ItemTower:
         """Return the tower that leads to the vectors of a network as it stands."""
         vectors = item_vectors(network)
-        inputs, outputs = torch.from_numpy(vectors.inputs[:-1]), torch.from_numpy(vectors.outputs)
+        tables = vectors.inputs[:-1], vectors.outputs
+        inputs, outputs = (torch.from_numpy(np.asarray(table)) for table in tables)
         tower = ItemTower(self.honest.shape[1], inputs.shape[1], outputs.shape[1])
         user_vectors, places = self._readers(network, vectors)
         fit_inputs(tower.inputs, self.honest, inputs, self.weights)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from pathlib import Path
 
 import polars as pl
 
 from engine.errors import DataError
-from engine.events import MAX_ID_BYTES, RATING
+from engine.events import MAX_ID_BYTES, RATING, id_of_content
 from training.event_frame import canonical_events
 from training.layouts import read_table
 from training.tables import ROW, reading
@@ -76,11 +74,7 @@ def _is_kind() -> pl.Expr:
 def _identified(events: pl.DataFrame) -> pl.DataFrame:
     nameless = events.filter(pl.col("event_id") == "")
     # Rows that are the same in all are one event that is there twice.
-    made = [_digest(row) for row in nameless.select(FIELDS[:5]).iter_rows()]
+    made = [id_of_content(*row) for row in nameless.select(FIELDS[:5]).iter_rows()]
     ids = nameless.select("row").with_columns(made=pl.Series(made, dtype=pl.String))
     joined = events.join(ids, on="row", how="left", maintain_order="left")
     return joined.with_columns(pl.coalesce("made", "event_id").alias("event_id")).drop("made")
-
-
-def _digest(row: tuple[object, ...]) -> str:
-    return "import-" + hashlib.sha256(json.dumps(row, ensure_ascii=False).encode()).hexdigest()[:32]

@@ -1,4 +1,4 @@
--- Shared by write.lua, load.lua and replay.lua: put an event where it belongs in a history, and keep the history to its limit.
+-- Shared by write.lua, write_many.lua, load.lua and replay.lua: put an event where it belongs in a history, and keep the history to its limit.
 --   history   sorted set by time of the events that count. A member begins with 16 digits, which order equal times.
 --   items     hash of the items that count as seen: '1' if something other than an opinion happened to one, else '0'. They
 --             stay when their events are trimmed; the field '' says that some were.
@@ -35,19 +35,34 @@ local function is_no_newer(time, member, than_time, than_member)
   return difference < 0
 end
 
+-- What is timed by a server's clock never counts as older than what is there: clocks of two hosts differ.
+local function no_older(history, opinions, item, timestamp)
+  local newest = {redis.call('ZRANGE', history, -1, -1, 'WITHSCORES')[2], (opinion_of(opinions, item))}
+  for _, time in pairs(newest) do
+    if tonumber(time) > tonumber(timestamp) then
+      timestamp = time
+    end
+  end
+  return timestamp
+end
+
+-- Without a limit nothing is trimmed.
 -- Returns whether anything changed, and how many opinions were taken out of the history or of what was trimmed.
 local function place(history, items, opinions, member, item, kind, time, limit)
   local removed, fresh = 0, 0
   if kind == 'undo' or OPINIONS[kind] then
-    local before, opinion = opinion_of(opinions, item)
-    if before and is_no_newer(time, member, before, opinion) then
-      return false, 0
-    end
     local kept = kind == 'undo' and string.sub(member, 1, DIGITS) or member
-    redis.call('HSET', opinions, item, time .. ' ' .. kept)
-    if before and #opinion > DIGITS then
-      removed = 1
-      redis.call('ZREM', history, opinion)
+    -- Mostly it is the first on the item: then this is all.
+    if redis.call('HSETNX', opinions, item, time .. ' ' .. kept) == 0 then
+      local before, opinion = opinion_of(opinions, item)
+      if is_no_newer(time, member, before, opinion) then
+        return false, 0
+      end
+      redis.call('HSET', opinions, item, time .. ' ' .. kept)
+      if #opinion > DIGITS then
+        removed = 1
+        redis.call('ZREM', history, opinion)
+      end
     end
     if kind == 'undo' then
       if redis.call('HGET', items, item) == '0' then
@@ -60,7 +75,7 @@ local function place(history, items, opinions, member, item, kind, time, limit)
     fresh = redis.call('HSET', items, item, '1')
   end
   local added = redis.call('ZADD', history, time, member)
-  if redis.call('ZREMRANGEBYRANK', history, 0, -limit - 1) > 0 then
+  if limit and redis.call('ZREMRANGEBYRANK', history, 0, -limit - 1) > 0 then
     redis.call('HSET', items, '', '1')
     added = redis.call('ZSCORE', history, member) and added or 0
   end

@@ -1,9 +1,9 @@
 -- Count events for what is trending, in all windows at once. Decay looks forward from a landmark: an event of time t adds
 -- weight * 2^((t - landmark) / half-life), so that nothing that was counted has to change as time goes by.
 -- KEYS: landmarks (of each window under its key), then the sorted set of each window
--- ARGV: now, most items, most half-lives since the landmark, what counts as nothing; the half-life of each window; then of
---       each event: item, weight, time. All times in unix seconds.
-local OPTIONS, PARTS = 4, 3
+-- ARGV: now, most items, most half-lives since the landmark, what counts as nothing; the half-life of each window; then
+--       items, each followed by what its events count now in each window. All times in unix seconds.
+local OPTIONS = 4
 local now, most, furthest, nothing = unpack(ARGV, 1, OPTIONS)
 now, most, furthest, nothing = tonumber(now), tonumber(most), tonumber(furthest), tonumber(nothing)
 local function put_landmark(key, landmark)
@@ -32,10 +32,11 @@ end
 for window = 2, #KEYS do
   local key, half_life = KEYS[window], tonumber(ARGV[OPTIONS + window - 1])
   local landmark = landmark_of(key, half_life)
-  for at = OPTIONS + #KEYS, #ARGV, PARTS do
-    local weight, time = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
-    if weight * 2 ^ ((time - now) / half_life) >= nothing then
-      redis.call('ZINCRBY', key, string.format('%.17g', weight * 2 ^ ((time - landmark) / half_life)), ARGV[at])
+  local power = 2 ^ ((now - landmark) / half_life)
+  for at = OPTIONS + #KEYS, #ARGV, #KEYS do
+    local amount = tonumber(ARGV[at + window - 1])
+    if amount > 0 then
+      redis.call('ZINCRBY', key, string.format('%.17g', amount * power), ARGV[at])
     end
   end
   -- A hundredth more than asked for, so that not each call has to drop some.

@@ -14,13 +14,7 @@ if marker then
   return {first == owner and 1 or 2, tonumber(version), tonumber(removed)}
 end
 if is_timed_here == '1' then
-  -- Clocks of two hosts differ; what comes later must not count as older for that.
-  local newest = {redis.call('ZRANGE', history, -1, -1, 'WITHSCORES')[2], (opinion_of(opinions, item))}
-  for _, time in pairs(newest) do
-    if tonumber(time) > tonumber(timestamp) then
-      timestamp = time
-    end
-  end
+  timestamp = no_older(history, opinions, item, timestamp)
 end
 local version = redis.call('INCR', version_key)
 if version == 1 then

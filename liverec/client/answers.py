@@ -88,6 +88,45 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
+class BulkError:
+    """An event of an upload that was not taken."""
+
+    line: int
+    """From 1; of a Parquet file, the row."""
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class BulkReport:
+    """What became of an upload: all that it counts is on disk."""
+
+    line: int = 0
+    """How many lines, or rows, were read."""
+    accepted: int = 0
+    """Events that are new."""
+    duplicates: int = 0
+    """Events whose event_id was known already."""
+    refused: int = 0
+    """Lines that were wrong, and skipped."""
+    unknown_items: int = 0
+    """New events of items that the model does not know."""
+    errors: tuple[BulkError, ...] = ()
+    """The first of the lines that were wrong."""
+
+    def followed_by(self, other: BulkReport) -> BulkReport:
+        """Return what became of two uploads of which the other one came after this one."""
+        errors = tuple(BulkError(self.line + each.line, each.detail) for each in other.errors)
+        return BulkReport(
+            self.line + other.line,
+            self.accepted + other.accepted,
+            self.duplicates + other.duplicates,
+            self.refused + other.refused,
+            self.unknown_items + other.unknown_items,
+            self.errors + errors,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class PredictedRating:
     """How the user would rate an item."""
 

@@ -12,9 +12,10 @@ import httpx
 
 from liverec.client import requests
 from liverec.client.address import DEFAULT_URL, base_url, headers
-from liverec.client.answers import Answer
+from liverec.client.answers import Answer, BulkReport
+from liverec.client.bulk import Events, OnError, bulk_calls
 from liverec.client.call import Call
-from liverec.client.errors import TransportError
+from liverec.client.errors import ApiError, TransportError
 from liverec.client.options import TimedOptions
 from liverec.client.retries import DEFAULT_RETRIES, Retries
 
@@ -87,6 +88,17 @@ class AsyncClient:
 
     live = _sent(requests.live)
     ready = _sent(requests.ready)
+
+    async def bulk(self, events: Events, *, on_error: OnError = "stop") -> BulkReport:
+        """Send any number of events, as `Client`'s does."""
+        report = BulkReport()
+        for call in bulk_calls(events, on_error):
+            try:
+                report = report.followed_by(await self.send(call))
+            except ApiError as error:
+                error.add_note(f"{report.line} lines before these are written")
+                raise
+        return report
 
     async def pages(self, user_id: str, **options: Unpack[TimedOptions]) -> AsyncIterator[Answer]:
         """Yield page after page of `recommend`, until nothing is left."""

@@ -13,17 +13,17 @@ import pytest
 from shop_world import by_popularity, facts, train_shop
 
 from app import lists
-from app.item_years import ItemYears
 from app.list_options import ListOptions, TrendingOptions
 from app.metrics import Metrics
 from app.serving import Serving
 from app.settings import Settings
 from app.store import Store
-from engine import live_rows
+from engine import live_rows, row_order
 from engine.bundle import Bundle
 from engine.events import Event
 from engine.items import ItemTable
 from engine.live_item import LiveItem
+from engine.newest_order import NewestOrder
 from engine.vocabulary import Vocabulary
 
 T = TypeVar("T")
@@ -70,7 +70,8 @@ def test_many_wanted_items_are_looked_for_as_few_are_looked_up(
 
 
 def test_a_list_looks_on_until_it_has_enough(shop: Bundle, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lists, "FIRST_LOT", 2)
+    monkeypatch.setattr(row_order, "FIRST_LOT", 2)
+    monkeypatch.setattr(lists, "LOOKED_UP", 0)
     options = ListOptions(n=9, categories=["odd"])
     found = with_serving(shop, url, lambda serving: serving.lists.popular(options))
     known = facts(shop.items)
@@ -83,18 +84,21 @@ def test_years_follow_what_changes(most_changes: int, monkeypatch: pytest.Monkey
     monkeypatch.setattr(live_rows, "MOST_CHANGES_KEPT", most_changes)
     metadata = [b'{"year": 1999}', b'{"year": "2001"}', b'{"title": "x"}', b'{"year": "soon"}', b'{"year": null}']
     items = ItemTable(Vocabulary("abcde"), {"popularity": np.array([1, 2, 3, 4, 3], np.float32)}, metadata)
+    newest, orders = NewestOrder(items), list[str]()
 
-    async def work() -> list[str]:
-        years = ItemYears(items)
-        orders = [await years.newest()]
-        for row, item in ((0, LiveItem("a", {})), (2, LiveItem("c", {"year": 2020})), (4, LiveItem("e", {"year": 5}))):
-            items.change(row, item)
-        orders.append(await years.newest())
-        items.append(LiveItem("new", {"year": 2030}), is_readable=False)
-        items.change(4, LiveItem("e", {"year": 5, "title": "E"}))
-        items.forget(1)
-        orders.append(await years.newest())
-        assert orders[2] is orders[1]
-        return ["".join(map(items.vocabulary.id_of, order.tolist())) for order in orders]
+    def note() -> None:
+        every = newest.first(5, lambda rows: rows >= 0)
+        for n in range(5):
+            assert newest.first(n, lambda rows: rows >= 0).tolist() == every.tolist()[:n]
+            assert newest.first(n, lambda rows: rows != 1).tolist() == [row for row in every.tolist() if row != 1][:n]
+        orders.append("".join(map(items.vocabulary.id_of, every.tolist())))
 
-    assert asyncio.run(work()) == ["badce", "cbeda", "cbeda"]
+    note()
+    for row, item in ((0, LiveItem("a", {})), (2, LiveItem("c", {"year": 2020})), (4, LiveItem("e", {"year": 5}))):
+        items.change(row, item)
+    note()
+    items.append(LiveItem("new", {"year": 2030}), is_readable=False)
+    items.change(4, LiveItem("e", {"year": 5, "title": "E"}))
+    items.forget(1)
+    note()
+    assert orders == ["badce", "cbeda", "cbeda"]

@@ -13,8 +13,9 @@ import numpy as np
 import onnx
 from onnx import AttributeProto, ModelProto, TensorProto, helper, numpy_helper
 
-from engine.bundle_layout import MANIFEST, SEAL
+from engine.bundle_layout import ID_OFFSETS, IDS, MANIFEST, SEAL
 
+NPY_HEADER = 128
 Craft = Callable[[bytes, np.random.Generator], bytes]
 INTEGERS = (0, 1, -1, 2, 7, 255, 2**15, 2**24, 2**31 - 1, -(2**31), 2**32, 2**40, 2**62, 2**63 - 1, -(2**63))
 VALUES: tuple[Any, ...] = (None, True, 0, -1, 2**31, 2**63, 1e308, "", "x" * 70_000, [], {}, [[]], "../../etc/passwd")
@@ -26,8 +27,9 @@ def sealed(bundle: Path, name: str, content: bytes) -> None:
     if name != MANIFEST:
         manifest = json.loads((bundle / MANIFEST).read_bytes())
         manifest["files"][name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-        if name == "vocabulary.json":
-            manifest["vocabulary_digest"] = hashlib.sha256(content).hexdigest()
+        if name in {IDS, ID_OFFSETS}:
+            offsets = (bundle / ID_OFFSETS).read_bytes()[NPY_HEADER:]
+            manifest["vocabulary_digest"] = hashlib.sha256(offsets + (bundle / IDS).read_bytes()).hexdigest()
         (bundle / MANIFEST).write_text(json.dumps(manifest))
     (bundle / SEAL).write_text(hashlib.sha256((bundle / MANIFEST).read_bytes()).hexdigest())
 
@@ -86,7 +88,9 @@ def deep_array(content: bytes, random: np.random.Generator) -> bytes:
 
 
 def wild_array(content: bytes, random: np.random.Generator) -> bytes:
-    numbers = np.frombuffer(content[128:], dtype="<u4").copy()
+    numbers = np.frombuffer(content[128 : len(content) // 4 * 4], dtype="<u4").copy()
+    if not len(numbers):
+        return extended(content, random)
     wild = np.array([0x7F800000, 0xFF800000, 0x7FC00000, 0x7F7FFFFF, 0x00000001], dtype="<u4")
     numbers[random.integers(len(numbers), size=1 + len(numbers) // 10)] = random.choice(wild)
     return content[:128] + numbers.tobytes()
@@ -273,4 +277,5 @@ CRAFTS: dict[str, list[Craft]] = {
     ".onnx": [*NETWORKS, *NETWORKS, flipped_header, whole_division, own_functions, inner_graph, runtime_format],
     ".json": [other_values, other_values, other_values, other_values, deep, long_number, many],
     ".jsonl": [deep, many],
+    ".txt": [wild_integers, deep],
 }

@@ -10,7 +10,7 @@ from typing import Any
 from redis import Redis
 from specification_model import Sent, counting
 
-from app.event_encoding import decode_entry
+from app.event_encoding import decode_entries
 from app.keys import Keys
 from chaos.rating_load import Acknowledged
 from engine.events import Event
@@ -63,7 +63,7 @@ def _entries(redis: Redis, key: str) -> list[Logged]:
 
 def _history(redis: Redis, user_id: str) -> list[Event]:
     found: Any = redis.zrange(Keys.of(user_id, PARTITIONS).history, 0, -1, withscores=True)
-    return [decode_entry(user_id, entry, score) for entry, score in found]
+    return decode_entries(user_id, found)
 
 
 def _replayed(user_id: str, logged: list[Logged]) -> list[Event]:

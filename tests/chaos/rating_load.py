@@ -79,7 +79,9 @@ class RatingLoad:
         limits = httpx.Limits(max_keepalive_connections=0)
         with httpx.Client(base_url=self._url, limits=limits, timeout=5) as http:
             while not self._stop.is_set():
-                bodies = [_event(chance, f"{seed} {number + each}") for each in range(chance.choice((1, 1, 1, 5)))]
+                bodies = [
+                    random_event(chance, f"{seed} {number + each}") for each in range(chance.choice((1, 1, 1, 5)))
+                ]
                 number += len(bodies)
                 path = "/rate" if "rating" in bodies[0] else "/feedback"
                 bodies = [body for body in bodies if ("rating" in body) == (path == "/rate")]
@@ -105,7 +107,8 @@ class RatingLoad:
             time.sleep(PAUSE_SECONDS)
 
 
-def _event(chance: random.Random, event_id: str) -> Body:
+def random_event(chance: random.Random, event_id: str) -> Body:
+    """Return the body of an event, for POST /rate if it has a rating, else for POST /feedback."""
     body: Body = {"user_id": f"u{chance.randrange(USERS)}", "item_id": f"item {chance.randrange(ITEMS)}"}
     body["event_id"] = event_id
     if chance.random() < 0.5:

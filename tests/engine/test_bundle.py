@@ -25,7 +25,11 @@ EVERY_KIND_OF_FILE = [
     "ranker.onnx",
     "manifest.json",
     "probe.json",
-    "vocabulary.json",
+    "item_ids.txt",
+    "item_id_rows.npy",
+    "metadata.jsonl",
+    "metadata_offsets.npy",
+    "popular_order.npy",
 ]
 
 
@@ -66,6 +70,7 @@ def test_nothing_in_a_bundle_is_pickled(tiny_bundle: Path) -> None:
         ".onnx",
         ".png",
         ".sha256",
+        ".txt",
     }
     for path in tiny_bundle.glob("*.npy"):
         np.load(path, allow_pickle=False)

@@ -13,9 +13,10 @@ from engine import bundle_proof
 from engine.bundle import Bundle
 from engine.bundle_folder import BundleFolder
 from engine.bundle_key import BundleKey
-from engine.bundle_layout import METADATA, SIGNATURE, UNFINISHED_SIGNATURE
+from engine.bundle_layout import METADATA, METADATA_OFFSETS, SIGNATURE, UNFINISHED_SIGNATURE
 from engine.bundle_proof import prove_apart
 from engine.errors import BundleError
+from engine.packed_texts import PackedTexts
 
 
 @pytest.fixture
@@ -58,9 +59,11 @@ def test_the_death_of_the_process_is_named(copy: Path, tmp_path: Path, monkeypat
 
 
 def test_metadata_is_bounded(copy: Path) -> None:
-    lines = (copy / METADATA).read_bytes().splitlines()
-    sealed(copy, METADATA, b"".join(line + b" " * 600_000 + b"\n" for line in lines))
-    with pytest.raises(BundleError, match=r"metadata\.jsonl has more than .* bytes"):
+    lines = [line + b" " * 600_000 for line in (copy / METADATA).read_bytes().splitlines()]
+    PackedTexts.write(lines, copy / METADATA, copy / METADATA_OFFSETS)
+    for name in (METADATA, METADATA_OFFSETS):
+        sealed(copy, name, (copy / name).read_bytes())
+    with pytest.raises(BundleError, match=r"metadata\.jsonl.*600\d\d\d bytes is longer than"):
         Bundle.open(copy)
 
 

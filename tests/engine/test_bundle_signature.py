@@ -89,9 +89,9 @@ def test_what_is_no_signature_is_named(copy: Path, key: BundleKey, content: byte
 
 
 def test_a_damaged_bundle_is_not_signed(copy: Path, key: BundleKey) -> None:
-    vocabulary = copy / "vocabulary.json"
-    vocabulary.write_bytes(vocabulary.read_bytes()[::-1])
-    with pytest.raises(BundleError, match=r"vocabulary\.json is damaged"):
+    ids = copy / "item_ids.txt"
+    ids.write_bytes(ids.read_bytes()[::-1])
+    with pytest.raises(BundleError, match=r"item_ids\.txt is damaged"):
         BundleFolder.sign(copy, key)
     assert not (copy / SIGNATURE).exists()
 

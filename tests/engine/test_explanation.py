@@ -225,7 +225,7 @@ def test_at_most_five_causes_of_the_newest_fifty_events_the_largest_first() -> N
     window = HistoryWindow(max_length=100)
     recommender = world("linear", window)
     old, new = liked("2", *["9"] * 10, *["8"] * 45), ["1", "3", "4", "5", "6"]
-    kinds = [replace(event, kind="view", value=None) for event in old.events]
+    kinds = [event._replace(kind="view", value=None) for event in old.events]
     history = History((*kinds, *(Event("u", item, "view", None, 1_000.0 + step) for step, item in enumerate(new))))
     drops = explainer(recommender).drops(history, found(recommender, history), np.array([0, 7, 10]))
     assert drops.causes.tolist() == [6, 5, 4, 3, 1, 8]

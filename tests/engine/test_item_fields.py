@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import live_world
@@ -13,6 +15,7 @@ from filter_world import FIELDS, FILTERS, METADATA, Filter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from mapped_items import mapped_items
 
 from engine import field_overlay, live_rows
 from engine.catalogue import Catalogue
@@ -77,8 +80,34 @@ FILMS = [
         ('title = "Alien" or year = 2013 and is_new = true', [2]),
     ],
 )
-def test_a_filter_finds_films(text: str, rows: list[int]) -> None:
+def test_a_filter_finds_films(text: str, rows: list[int], tmp_path: Path) -> None:
     assert found(ItemFields(table(FILMS)), text) == rows
+    mapped = ItemFields(mapped_items(table(FILMS), tmp_path))
+    assert mapped.is_built
+    assert found(mapped, text) == rows
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(METADATA, max_size=12), FILTERS)
+def test_mapped_rows_are_as_one_by_one(documents: list[dict[str, Any]], filter_: Filter) -> None:
+    text, is_true = filter_
+    with TemporaryDirectory() as folder:
+        fields = ItemFields(mapped_items(table([*documents, EVERY_FIELD]), Path(folder)))
+        assert fields.matches(parse(text)).tolist() == [*map(is_true, [*documents, EVERY_FIELD]), False]
+
+
+ODD_IDS = st.lists(st.text("ab\n\0é\N{GRINNING FACE}", min_size=1, max_size=6), unique=True, min_size=1, max_size=12)
+PARTS = st.text("ab\n\0é\N{GRINNING FACE}", max_size=5)
+
+
+@settings(deadline=None)
+@given(ODD_IDS, PARTS, st.sampled_from(["=", "!=", "<", "<=", ">", ">=", "contains"]))
+def test_ids_are_compared_as_other_texts_are(ids: list[str], value: str, operator: str) -> None:
+    # The metadata has the same text under another name.
+    metadata = [json.dumps({"id": item_id}).encode() for item_id in ids]
+    fields = ItemFields(ItemTable(Vocabulary(ids), {"popularity": np.zeros(len(ids), np.float32)}, metadata))
+    for text in (value, ids[0], ids[0][1:], f"{ids[0]}\n", f"\n{ids[0]}"):
+        assert found(fields, f'item_id {operator} "{text}"') == found(fields, f'id {operator} "{text}"')
 
 
 @settings(max_examples=300, deadline=None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from engine import neighbours
 from engine.neighbours import NeighbourTable
 
 ITEMS = 30
@@ -18,6 +19,11 @@ def table() -> NeighbourTable:
     weights = random.normal(size=indices.shape).astype(np.float32)
     weights[ITEMS] = 0
     return NeighbourTable(indices, weights)
+
+
+@pytest.fixture(autouse=True, params=[0, 1_000])
+def most_listed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(neighbours, "MOST_LISTED", request.param)
 
 
 def histories(random: np.random.Generator) -> np.ndarray:
@@ -45,3 +51,14 @@ def test_rows_with_other_candidates_score_as_each_alone(table: NeighbourTable) -
     rows = histories(random)
     alone = np.concatenate([table.scores(rows[[row]], candidates[[row]]) for row in range(5)])
     np.testing.assert_array_equal(table.scores(rows, candidates), alone)
+
+
+def test_a_score_is_the_sum_of_the_weights_that_lead_there(table: NeighbourTable) -> None:
+    random = np.random.default_rng(4)
+    rows, candidates = histories(random), random.permutation(ITEMS)[None, :12].repeat(5, axis=0)
+    expected = np.zeros(candidates.shape)
+    for row, history in enumerate(rows.tolist()):
+        for item in (each for each in history if each < ITEMS):
+            for neighbour, weight in zip(table.indices[item], table.weights[item], strict=True):
+                expected[row] += np.where(candidates[row] == neighbour, weight, 0)
+    np.testing.assert_allclose(table.scores(rows, candidates), expected, atol=1e-5)

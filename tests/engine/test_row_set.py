@@ -20,6 +20,7 @@ def test_it_is_a_set(changes: list[tuple[int, bool]]) -> None:
     assert set(asked[rows.hits(asked)].tolist()) == plain
     assert len(rows) == len(plain)
     assert all((row in rows) == (row in plain) for row in range(-1, 400))
+    assert rows.rows().tolist() == sorted(plain)
     bits = np.unpackbits(rows.bits, bitorder="little")
     assert set(np.flatnonzero(bits).tolist()) == plain
 

@@ -79,7 +79,7 @@ def test_answers_name_the_sources_that_proposed(bundle: Bundle) -> None:
         for item in answer.items:
             place = ids.index(item.item_id)
             assert item.reason == tuple(name for name, by in found.proposed.items() if by[0, place])
-    popular = {recommender.items.vocabulary.id_of(index) for index in recommender.items.popularity_order()[:2].tolist()}
+    popular = {recommender.items.vocabulary.id_of(index) for index in recommender.items.popular.first(2).tolist()}
     named = {item.item_id for answer in answers for item in answer.items if "popularity" in item.reason}
     assert popular <= named | {f"item {item}" for item in range(20)}
 

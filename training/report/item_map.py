@@ -56,7 +56,7 @@ class ItemMap:
         first = bundle.encoded.get(bundle.manifest.sources[0].name)
         if first is None:
             return None
-        drawn = bundle.items.popularity_order()[:MOST_ITEMS]
+        drawn = bundle.items.popular.first(MOST_ITEMS)
         units = _units(np.asarray(first.vectors.outputs[drawn, :-1], dtype=np.float64))
         projected = _projected(units)
         if projected is None:
