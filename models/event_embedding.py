@@ -28,9 +28,12 @@ class EventEmbedding(nn.Module):
     def forward(self, vectors: Tensor, values: Tensor, ages: Tensor) -> Tensor:
         """Map item vectors [B,L,D], values [B,L] and ages [B,L] to [B,L,D]; each row from events up to it only."""
         centred = 4.0 * values - 2.0
-        value = self.value_projection(torch.stack((centred, centred.square() - 1.0), dim=-1))
         # The gap to the event before is known when an event happens; its age is not, so only gaps keep the net causal.
         gaps = functional.pad(ages[:, :-1] - ages[:, 1:], (1, 0)).clamp(min=0) * SECONDS_PER_DAY
-        gap = self.gap_projection(torch.stack(((gaps > 0).to(gaps.dtype), torch.log1p(gaps) / 10.0), dim=-1))
-        embedded: Tensor = vectors * math.sqrt(vectors.shape[-1]) + value + gap
+        known = (centred, centred.square() - 1.0, (gaps > 0).to(gaps.dtype), torch.log1p(gaps) / 10.0)
+        value, gap = self.value_projection, self.gap_projection
+        # One product for both projections: each pass over [B,L,D] counts.
+        weight = torch.cat((value.weight, gap.weight), dim=1)
+        projected = functional.linear(torch.stack(known, dim=-1), weight, value.bias + gap.bias)
+        embedded: Tensor = torch.add(projected, vectors, alpha=math.sqrt(vectors.shape[-1]))
         return embedded

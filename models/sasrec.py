@@ -36,17 +36,15 @@ class SelfAttentionBlock(nn.Module):
 
     def forward(self, x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
         """Map [B,L,D] to [B,L,D]."""
-        x = x + self.dropout(self.output(self._attend(self.attention_norm(x), cosine, sine)))
+        x = self.dropout.added(x, self.output(self._attend(self.attention_norm(x), cosine, sine)))
         hidden = self.dropout(functional.gelu(self.expand(self.feed_forward_norm(x))))
-        result: Tensor = x + self.dropout(self.contract(hidden))
-        return result
+        return self.dropout.added(x, self.contract(hidden))
 
     def _attend(self, x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
         split = self.projection(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        query, key, value = split[0], split[1], split[2]
-        query, key = rotate(query, cosine, sine), rotate(key, cosine, sine)
+        query, key = rotate(split[:2], cosine, sine)
         # Padding stands to the right of every real event, so the causal mask alone hides it.
-        attended = functional.scaled_dot_product_attention(query, key, value, is_causal=True)
+        attended = functional.scaled_dot_product_attention(query, key, split[2], is_causal=True)
         return attended.transpose(1, 2).flatten(2)
 
 

@@ -164,6 +164,7 @@ class Assembly:
             neighbour_tables=sorted(self._neighbours()),
             metrics=stages.metrics,
             refit=stages.refitted,
+            precision=config.precision,
             run_digest=stages.run_digest,
             training_seconds=round(stages.seconds, 1),
             files={},

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from engine.errors import ConfigError
 from training import losses
+from training.full_softmax import full_softmax
 from training.interactions import Interactions
 from training.negatives import NegativeSampler
 from training.objectives import Examples
@@ -33,14 +34,14 @@ class Criterion:
 
     def __call__(self, examples: Examples, item_vectors: Tensor) -> Tensor:
         """Return the weighted mean loss over the targets."""
-        each = self._each(examples, item_vectors)
         weights = self._item_weights[examples.targets]
         weights = weights * self._rating_weights[examples.values.mul(RATING_STEPS).round().long()]
-        return (each * weights).sum() / weights.sum().clamp(min=1e-9)
+        weights = weights / weights.sum().clamp(min=1e-9)
+        if self._loss == "softmax":
+            return full_softmax(examples.queries, item_vectors, examples.owner, examples.targets, weights)
+        return (self._each(examples, item_vectors) * weights).sum()
 
     def _each(self, examples: Examples, item_vectors: Tensor) -> Tensor:
-        if self._loss == "softmax":
-            return losses.softmax((examples.queries @ item_vectors.T).float(), examples.owner, examples.targets)
         right = (examples.queries[examples.owner] * item_vectors[examples.targets]).sum(-1).float()
         if self._loss == "mse":
             return losses.mse(right, examples.values)

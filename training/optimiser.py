@@ -31,11 +31,12 @@ class AveragedOptimiser(Generic[NetworkT]):
         self._config = config
         self._peak = config.learning_rate * share
         self._total = max(total_steps, 1)
-        # What is not saved does not change: a dropout's masks are 16 MB that need no copy at each step.
+        # What is not saved does not change.
         saved = network.state_dict().keys()
         pairs = zip(self.average.named_buffers(), network.buffers(), strict=True)
         self._buffers = [(kept, newest) for (name, kept), newest in pairs if name in saved]
-        self._optimiser = torch.optim.AdamW(_groups(network, config), lr=config.learning_rate, betas=(0.9, 0.98))
+        groups = _groups(network, config)
+        self._optimiser = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98), fused=True)
 
     @property
     def learning_rate(self) -> float:
@@ -52,7 +53,8 @@ class AveragedOptimiser(Generic[NetworkT]):
             group["lr"] = self.learning_rate
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        self._check("gradient", float(nn.utils.clip_grad_norm_(self.network.parameters(), CLIP_NORM)))
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), CLIP_NORM, foreach=True)
+        self._check("gradient", float(norm))
         self._optimiser.step()
         self.step_count += 1
         self._update_average()
@@ -85,9 +87,7 @@ class AveragedOptimiser(Generic[NetworkT]):
     def _update_average(self) -> None:
         # Early on the average is short, or it would keep remembering the initial weights.
         decay = min(self._config.averaging, (self.step_count + 1) / (self.step_count + 10))
-        pairs = zip(self.average.parameters(), self.network.parameters(), strict=True)
-        for mean, now in pairs:
-            mean.lerp_(now, 1 - decay)
+        torch._foreach_lerp_(list(self.average.parameters()), list(self.network.parameters()), 1 - decay)
         for kept, newest in self._buffers:
             kept.copy_(newest)
 

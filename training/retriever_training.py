@@ -27,6 +27,8 @@ from training.randomness import Randomness
 from training.retriever_config import RetrieverConfig
 
 Validate = Callable[[UserEncoder], dict[str, float]]
+Indices = npt.NDArray[np.int64]
+Cut = tuple[int, int]
 
 
 class RetrieverTraining:
@@ -60,8 +62,8 @@ class RetrieverTraining:
         `until` ends it after so many of the epochs over which the learning rate falls.
         """
         network = copy.deepcopy(start) if start is not None else self._new_network()
-        # Counting the steps draws cuts of long histories; the stage's own draws are left as they are.
-        steps = sum(1 for _ in self._batches(columns, np.random.default_rng(0)))
+        # Planning draws cuts of long histories; the stage's own draws are left as they are.
+        steps = len(self._plan(columns, np.random.default_rng(0))[2])
         if not steps:
             raise DataError(
                 f"{self._config.source_name}: no user has two events, so there is nothing to learn; take"
@@ -96,8 +98,6 @@ class RetrieverTraining:
         randomness: Randomness,
     ) -> float:
         network.train()
-        if self._config.shuffle_ties:
-            columns = shuffled_ties(columns, randomness.numpy)
         total, events = 0.0, 0
         for batch in self._batches(columns, randomness.numpy):
             count = int(batch.lengths.sum())
@@ -121,14 +121,29 @@ class RetrieverTraining:
         return loss if penalty is None else loss + penalty
 
     def _batches(self, columns: HistoryColumns, random: np.random.Generator) -> Iterator[IndexBatch]:
-        """Cut rows of like length into batches of about `events_per_batch` events, in random order."""
-        rows = self._window.every(columns, self._interactions.vocabulary.padding_index, random)
-        usable = np.flatnonzero(rows.lengths >= 2)
-        # A little noise keeps a row from meeting the same batch mates in each epoch.
-        order = usable[np.argsort(rows.lengths[usable] + random.uniform(-3, 3, len(usable)), kind="stable")]
-        cuts = _cuts(rows.lengths[order], self._config.events_per_batch)
+        """Yield batches of about `events_per_batch` events, each of rows of like length, in random order."""
+        starts, ends, cuts = self._plan(columns, random)
         for piece in random.permutation(len(cuts)):
-            yield rows.only(order[slice(*cuts[piece])])
+            rows = slice(*cuts[piece])
+            events = columns.runs(starts[rows], ends[rows])
+            if self._config.shuffle_ties:
+                events = shuffled_ties(events, random)
+            yield self._window.newest(events, self._interactions.vocabulary.padding_index)
+
+    def _plan(self, columns: HistoryColumns, random: np.random.Generator) -> tuple[Indices, Indices, list[Cut]]:
+        """Return the starts and ends of rows, those of like length side by side, and how they are cut into batches."""
+        starts, ends = self._rows(columns.offsets, random)
+        usable = np.flatnonzero(ends - starts >= 2)
+        # A little noise keeps a row from meeting the same batch mates in each epoch.
+        noise = random.uniform(-3, 3, len(usable)).astype(np.float32)
+        order = usable[np.argsort((ends - starts)[usable] + noise, kind="stable")]
+        starts, ends = starts[order], ends[order]
+        return starts, ends, _cuts(ends - starts, self._config.events_per_batch)
+
+    def _rows(self, offsets: Indices, random: np.random.Generator) -> tuple[Indices, Indices]:
+        if self._config.histories == "whole":
+            return self._window.pieces(offsets, random)
+        return np.maximum(offsets[:-1], offsets[1:] - self._window.max_length), offsets[1:]
 
 
 def shuffled_ties(columns: HistoryColumns, random: np.random.Generator) -> HistoryColumns:
@@ -138,7 +153,7 @@ def shuffled_ties(columns: HistoryColumns, random: np.random.Generator) -> Histo
     return HistoryColumns(columns.item_index[order], columns.value[order], columns.timestamp, columns.offsets)
 
 
-def _cuts(lengths: npt.NDArray[np.int64], budget: int) -> list[tuple[int, int]]:
+def _cuts(lengths: Indices, budget: int) -> list[Cut]:
     """Return slices of sorted rows such that rows times the longest of them stays within the budget."""
     cuts, start = [], 0
     while start < len(lengths):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from training.interactions import Interactions
 from training.item_statistics import ItemStatistics
 from training.metrics import ranking_metrics
 from training.pipeline import Pipeline
+from training.precision import settled
 from training.preparation import Preparation
 from training.randomness import Randomness
 from training.retriever_training import RetrieverTraining, Validate
@@ -54,6 +56,7 @@ def main() -> None:
     file = next(path for folder in CONFIGS if (path := folder / f"{given.network}.toml").exists())
     has_ranker = "ranker" in read_toml(file)
     config = load_config([file], {**(SAME if has_ranker else ALONE), "seed": str(given.seed)})
+    config = settled(config, lambda why: print(why, file=sys.stderr))
     with tempfile.TemporaryDirectory() as cache:
         preparation = Preparation.of(open_dataset(given.data, cache=Path(cache)), config)
     (train_pipeline if has_ranker else train_network)(epochs, preparation, config)
