@@ -9,6 +9,7 @@ from engine.errors import ConfigError
 from training import losses
 from training.full_softmax import full_softmax
 from training.interactions import Interactions
+from training.item_rows import ItemRows
 from training.negatives import NegativeSampler
 from training.objectives import Examples
 from training.retriever_config import RetrieverConfig
@@ -32,16 +33,16 @@ class Criterion:
         self._rating_weights = losses.balanced(torch.bincount(steps, minlength=RATING_STEPS + 1), config.rare_ratings)
         self._rating_weights = self._rating_weights.to(device)
 
-    def __call__(self, examples: Examples, item_vectors: Tensor) -> Tensor:
+    def __call__(self, examples: Examples, item_vectors: Tensor | ItemRows) -> Tensor:
         """Return the weighted mean loss over the targets."""
         weights = self._item_weights[examples.targets]
         weights = weights * self._rating_weights[examples.values.mul(RATING_STEPS).round().long()]
         weights = weights / weights.sum().clamp(min=1e-9)
-        if self._loss == "softmax":
+        if isinstance(item_vectors, Tensor) and self._loss == "softmax":
             return full_softmax(examples.queries, item_vectors, examples.owner, examples.targets, weights)
         return (self._each(examples, item_vectors) * weights).sum()
 
-    def _each(self, examples: Examples, item_vectors: Tensor) -> Tensor:
+    def _each(self, examples: Examples, item_vectors: Tensor | ItemRows) -> Tensor:
         right = (examples.queries[examples.owner] * item_vectors[examples.targets]).sum(-1).float()
         if self._loss == "mse":
             return losses.mse(right, examples.values)
@@ -54,7 +55,7 @@ class Criterion:
             return losses.ccl(right, wrong, self._config.margin, self._config.negative_weight)
         return losses.bpr(right, wrong) if self._loss == "bpr" else losses.bce(right, wrong)
 
-    def _wrong(self, examples: Examples, item_vectors: Tensor) -> Tensor:
+    def _wrong(self, examples: Examples, item_vectors: Tensor | ItemRows) -> Tensor:
         drawn, oftener = self._sampler.draw(examples.targets)
         scores = (examples.queries @ item_vectors[drawn].T).float()
         if self._loss == "sampled_softmax":

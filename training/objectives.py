@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from models import SequenceEncoder, UserEncoder
 from training.retriever_config import RetrieverConfig
@@ -39,8 +38,7 @@ class Histories:
 
     def inputs(self, network: UserEncoder) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return what the network reads: vectors [B,L,D], values, ages, lengths."""
-        vectors = functional.embedding(self.indices, network.input_vectors())
-        return vectors, self.values, self.ages, self.lengths
+        return network.input_rows(self.indices), self.values, self.ages, self.lengths
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -16,15 +16,17 @@ from engine.errors import DataError
 from engine.window import HistoryColumns, HistoryWindow, IndexBatch
 from models import RETRIEVERS, UserEncoder
 from models.hybrid_encoder import HybridEncoder
+from models.shared_items import SharedItems
 from training.config import TrainingConfig
 from training.criterion import Criterion
 from training.facts import facts_of
 from training.fit import Stage, TrainedStage, fit
 from training.interactions import Interactions
+from training.item_rows import ItemRows
 from training.objectives import OBJECTIVES, Histories
 from training.optimiser import AveragedOptimiser
 from training.randomness import Randomness
-from training.retriever_config import RetrieverConfig
+from training.retriever_config import FULL_SOFTMAX_UP_TO, RetrieverConfig
 
 Validate = Callable[[UserEncoder], dict[str, float]]
 Indices = npt.NDArray[np.int64]
@@ -62,6 +64,9 @@ class RetrieverTraining:
         `until` ends it after so many of the epochs over which the learning rate falls.
         """
         network = copy.deepcopy(start) if start is not None else self._new_network()
+        loss = self._config.loss_over(len(self._interactions.vocabulary))
+        if len(self._interactions.vocabulary) > FULL_SOFTMAX_UP_TO and loss != "softmax":
+            network.learn_by_rows()
         # Planning draws cuts of long histories; the stage's own draws are left as they are.
         steps = len(self._plan(columns, np.random.default_rng(0))[2])
         if not steps:
@@ -71,7 +76,6 @@ class RetrieverTraining:
             )
         share = self._config.continued_rate if start is not None else 1.0
         optimiser = AveragedOptimiser(network, self._config, steps * epochs, share)
-        loss = self._config.loss_over(len(self._interactions.vocabulary))
         criterion = Criterion(self._config, loss, self._interactions, self._training.device)
         return fit(
             stage,
@@ -116,7 +120,7 @@ class RetrieverTraining:
         bfloat16 = self._training.precision == "bfloat16"
         with torch.autocast(device.split(":")[0], torch.bfloat16, enabled=bfloat16):
             examples = OBJECTIVES[objective](network, histories, self._config)
-            loss = criterion(examples, network.item_vectors())
+            loss = criterion(examples, ItemRows(network) if _learns_by_rows(network) else network.item_vectors())
             penalty = network.penalty()
         return loss if penalty is None else loss + penalty
 
@@ -144,6 +148,10 @@ class RetrieverTraining:
         if self._config.histories == "whole":
             return self._window.pieces(offsets, random)
         return np.maximum(offsets[:-1], offsets[1:] - self._window.max_length), offsets[1:]
+
+
+def _learns_by_rows(network: UserEncoder) -> TypeGuard[SharedItems]:
+    return isinstance(network, SharedItems) and network.items.sparse
 
 
 def shuffled_ties(columns: HistoryColumns, random: np.random.Generator) -> HistoryColumns:
