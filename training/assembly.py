@@ -216,12 +216,14 @@ class Assembly:
         )
 
     def _data(self) -> DataSection:
-        train = self._preparation.known if self._stages.refitted else self._preparation.split.train
+        events, users = self._preparation.train_size
+        if self._stages.refitted:
+            events, users = len(self._preparation.known), self._preparation.known["user_id"].n_unique()
         return DataSection(
             name=self._preparation.name,
             protocol=self._preparation.split.protocol,
-            events=len(train),
-            users=train["user_id"].n_unique(),
+            events=events,
+            users=users,
             items=len(self._preparation.vocabulary),
             digest=self._preparation.digest(),
             cleaning=self._config.cleaning.model_dump(mode="json"),

@@ -53,6 +53,8 @@ class TrainingConfig(Section):
     """Seed of every random choice."""
     split: Literal["auto", "leave_one_out", "global_time", "given"] = "auto"
     """How events become train, valid and test; "auto": the parts that the data brings, else leave_one_out."""
+    stream: bool = False
+    """Whether events are read in a stream and kept on disk, so that memory hardly grows with them."""
     device: Annotated[str, AfterValidator(_known_device)] = "cpu"
     """Where torch computes: "cpu", "cuda", "cuda:1"."""
     threads: int = Field(default=0, ge=0, le=1_024)

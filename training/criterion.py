@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from engine.errors import ConfigError
 from training import losses
 from training.full_softmax import full_softmax
-from training.interactions import Interactions
+from training.interactions import Interactions, counts, parts
 from training.item_rows import ItemRows
 from training.negatives import NegativeSampler
 from training.objectives import Examples
@@ -26,12 +28,10 @@ class Criterion:
         count = len(interactions.vocabulary)
         if (loss == "mse" or config.rare_ratings) and not interactions.has_ratings:
             raise ConfigError(f"retriever {config.source_name}: mse and rare_ratings need ratings; the data has none")
-        popularity = torch.bincount(torch.from_numpy(interactions.columns.item_index), minlength=count).to(device)
+        popularity = torch.from_numpy(counts(interactions.columns.item_index, count)).to(device)
         self._sampler = NegativeSampler(config, popularity)
         self._item_weights = losses.balanced(popularity, config.rare_items)
-        steps = torch.from_numpy(interactions.columns.value).mul(RATING_STEPS).round().long()
-        self._rating_weights = losses.balanced(torch.bincount(steps, minlength=RATING_STEPS + 1), config.rare_ratings)
-        self._rating_weights = self._rating_weights.to(device)
+        self._rating_weights = losses.balanced(_steps(interactions.columns.value), config.rare_ratings).to(device)
 
     def __call__(self, examples: Examples, item_vectors: Tensor | ItemRows) -> Tensor:
         """Return the weighted mean loss over the targets."""
@@ -64,6 +64,15 @@ class Criterion:
         if self._config.hard_pool > 1:
             scores = scores.topk(self._config.negatives, dim=1).values
         return scores if examples.single else scores[examples.owner]
+
+
+def _steps(values: npt.NDArray[np.float32]) -> Tensor:
+    """Return how often each step of the rating scale occurs."""
+    found = torch.zeros(RATING_STEPS + 1, dtype=torch.long)
+    for part in parts(len(values)):
+        steps = torch.tensor(values[part]).mul(RATING_STEPS).round().long()
+        found += torch.bincount(steps, minlength=len(found))
+    return found
 
 
 def _right_ones(examples: Examples, drawn: Tensor) -> Tensor:

@@ -80,7 +80,7 @@ class Pipeline:
         self._preparation = preparation
         self._digest = config.digest(preparation.fingerprint())
         split = preparation.split
-        self._interactions = Interactions.of(split.train, preparation.vocabulary, preparation.window)
+        self._interactions = preparation.interactions()
         # Without events in valid there is nothing more to learn from.
         config = config.model_copy(update={"refit": config.refit and bool(len(split.valid))})
         self._known = self._interactions

@@ -113,7 +113,8 @@ class RetrieverTraining:
         if isinstance(network, HybridEncoder):
             network.draw()
         device = self._training.device
-        arrays = (batch.indices, batch.values, batch.ages, batch.lengths)
+        # What is kept on disk has shorter numbers than a lookup takes.
+        arrays = (batch.indices.astype(np.int64, copy=False), batch.values, batch.ages, batch.lengths)
         histories = Histories(*(torch.from_numpy(array).to(device) for array in arrays))
         inner = network.inner if isinstance(network, HybridEncoder) else network
         objective = self._config.objective if self._config.objective != "auto" else inner.objective

@@ -1,4 +1,4 @@
-"""Tables of which a step touches a few rows: what is learned, averaged and clipped is as if all had been gone through."""
+"""Tables of which a step touches a few rows: what is learned and averaged is as if all had been gone through."""
 
 from __future__ import annotations
 
