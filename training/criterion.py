@@ -15,6 +15,7 @@ from training.item_rows import ItemRows
 from training.negatives import NegativeSampler
 from training.objectives import Examples
 from training.retriever_config import RetrieverConfig
+from training.sampled_softmax import sampled_softmax
 
 RATING_STEPS = 20
 
@@ -40,7 +41,14 @@ class Criterion:
         weights = weights / weights.sum().clamp(min=1e-9)
         if isinstance(item_vectors, Tensor) and self._loss == "softmax":
             return full_softmax(examples.queries, item_vectors, examples.owner, examples.targets, weights)
+        if self._loss == "sampled_softmax" and examples.single and self._config.hard_pool == 1:
+            return self._sampled(examples, item_vectors, weights)
         return (self._each(examples, item_vectors) * weights).sum()
+
+    def _sampled(self, examples: Examples, item_vectors: Tensor | ItemRows, weights: Tensor) -> Tensor:
+        drawn, oftener = self._sampler.draw(examples.targets)
+        right, wrong = item_vectors[examples.targets], item_vectors[drawn]
+        return sampled_softmax(examples.queries, right, wrong, oftener, (examples.targets, drawn), weights)
 
     def _each(self, examples: Examples, item_vectors: Tensor | ItemRows) -> Tensor:
         right = (examples.queries[examples.owner] * item_vectors[examples.targets]).sum(-1).float()

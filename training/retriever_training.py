@@ -68,7 +68,7 @@ class RetrieverTraining:
         if len(self._interactions.vocabulary) > FULL_SOFTMAX_UP_TO and loss != "softmax":
             network.learn_by_rows()
         # Planning draws cuts of long histories; the stage's own draws are left as they are.
-        steps = len(self._plan(columns, np.random.default_rng(0))[2])
+        steps = len(self._plan(columns, np.random.default_rng(0))[2][: self._config.batches])
         if not steps:
             raise DataError(
                 f"{self._config.source_name}: no user has two events, so there is nothing to learn; take"
@@ -128,7 +128,7 @@ class RetrieverTraining:
     def _batches(self, columns: HistoryColumns, random: np.random.Generator) -> Iterator[IndexBatch]:
         """Yield batches of about `events_per_batch` events, each of rows of like length, in random order."""
         starts, ends, cuts = self._plan(columns, random)
-        for piece in random.permutation(len(cuts)):
+        for piece in random.permutation(len(cuts))[: self._config.batches]:
             rows = slice(*cuts[piece])
             events = columns.runs(starts[rows], ends[rows])
             if self._config.shuffle_ties:
