@@ -13,7 +13,9 @@ first and NCF over all items behind them, and says one line, at its end.
 
 "epoch" compares one pass: seconds, and the NDCG@10 after as many epochs as ours has. sasrec_equal is the network of the
 other side (64 wide, 2 blocks, 4 heads, inner layers of 64) over the same events, each user's newest 51; sasrec is
-configs/sasrec.toml, whose epoch has all events and a window of 128.
+configs/sasrec.toml, whose epoch has all events and a window of 128. implicit's alternating least squares stands beside
+matrix_factorisation, which has as many factors but is learned by gradients and folds users in: the two have the same
+use, not the same algorithm, and an epoch of one is no epoch of the other.
 """
 
 from __future__ import annotations
@@ -53,12 +55,18 @@ class Peer:
     driver: str
     networks: tuple[str, ...]
     packages: tuple[str, ...]
+    on_torch: bool = True
+
+    @property
+    def requirements(self) -> tuple[str, ...]:
+        return (TORCH, *self.packages) if self.on_torch else self.packages
 
 
 PEERS = {
     "rectools": Peer("rectools_sasrec.py", RECTOOLS, ("rectools[torch]==0.19.0",)),
     # RecBole 1.2.1 reads np.float_, which numpy 2 has not, and pandas 3 wants numpy 2.
     "recbole": Peer("recbole_network.py", NETWORKS, ("recbole==1.2.1", "numpy==1.26.4", "pandas==2.3.3")),
+    "implicit": Peer("implicit_als.py", ("matrix_factorisation",), ("implicit==0.7.2",), on_torch=False),
 }
 PAIRS = [f"{network}:{name}" for name, peer in PEERS.items() for network in peer.networks]
 
@@ -79,13 +87,13 @@ class PeerError(Exception):
 
 def installed(name: str, venvs: Path) -> Path:
     """Return the python of the peer's environment, which is made if it is not there with the same packages."""
-    folder, packages = venvs.resolve() / name, PEERS[name].packages
+    folder, packages = venvs.resolve() / name, PEERS[name].requirements
     python, marker = folder / "bin" / "python", folder / "packages.txt"
-    wanted = " ".join((TORCH, *packages))
+    wanted = " ".join(packages)
     if not marker.exists() or marker.read_text() != wanted:
         venv.create(folder, clear=True, with_pip=True)
         # torch alone and first: a range that any release satisfies may bring gigabytes of GPU libraries.
-        for requirements in ((TORCH,), (TORCH, *packages)):
+        for requirements in dict.fromkeys((packages[:1], packages)):
             pip(python, requirements)
         marker.write_text(wanted)
     return python
@@ -267,9 +275,11 @@ def main() -> None:
 
 
 def write(options: argparse.Namespace, rows: dict[str, object], curves: dict[str, Any]) -> None:
-    name = options.data.resolve().name
-    packages = {name: [TORCH, *peer.packages] for name, peer in PEERS.items()}
-    result.write(f"training-{name}", result.command(), rows, data=name, threads=1, packages=packages, curves=curves)
+    data, peers = options.data.resolve().name, dict.fromkeys(pair.split(":")[1] for pair in options.pairs)
+    packages = {name: PEERS[name].requirements for name in peers}
+    # Some of the peers alone leave the result of all of them as it is.
+    name = "-".join(("training", data, *(peers if len(peers) < len(PEERS) else ())))
+    result.write(name, result.command(), rows, data=data, threads=1, packages=packages, curves=curves)
 
 
 if __name__ == "__main__":
