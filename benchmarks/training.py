@@ -1,7 +1,7 @@
-"""How fast training is and how soon it reaches a quality, beside other libraries in the same run, each on one thread.
+"""How fast training is and how soon it reaches a quality, beside other libraries in one run, each on as many threads.
 
     python benchmarks/training.py --data FOLDER [--pairs sasrec:rectools gru4rec:recbole ...]
-                                  [--venvs FOLDER] [--minutes 30] [--patience 50] [--epochs N] [--seed 1]
+                                  [--venvs FOLDER] [--minutes 30] [--patience 50] [--epochs N] [--seed 1] [--threads 1]
 
 FOLDER has train.csv.gz and valid.csv.gz (user_id, item_id, rating, timestamp). Each peer is installed once, into its
 own environment below --venvs. A run trains epoch by epoch, and after each it hands over ten items for each user out of
@@ -44,7 +44,7 @@ from training.metrics import ranking_metrics
 
 DRIVERS = Path(__file__).parent / "peers"
 METRIC = f"NDCG@{LIST_LENGTH}"
-THREADS = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 NETWORKS = ("sasrec", "gru4rec", "multvae", "neumf")
 RECTOOLS = ("sasrec_equal", "sasrec")
 TORCH = "torch==2.13.0"
@@ -133,12 +133,14 @@ def by_user(data: Path, part: str) -> dict[str, set[str]]:
     return items
 
 
-def lines(command: list[object], minutes: float | None) -> Iterator[dict[str, Any]]:
+def lines(command: list[object], minutes: float | None, threads: int) -> Iterator[dict[str, Any]]:
     """Run a driver for at most so long and yield what it says after each epoch; closing the iterator ends it."""
     # RecBole writes logs to where it runs.
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile("w+") as errors:
         streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": errors, "text": True}
-        driver = subprocess.Popen([*map(str, command)], cwd=folder, env={**os.environ, **THREADS}, **streams)
+        environment = {**os.environ, **dict.fromkeys(THREADS, str(threads))}
+        arguments = map(str, (*command, "--threads", threads))
+        driver = subprocess.Popen([*arguments], cwd=folder, env=environment, **streams)
         late = Timer(minutes * 60, driver.kill) if minutes else None
         try:
             if late:
@@ -193,7 +195,7 @@ class Runs:
     ) -> Iterator[Point]:
         given = self._options
         command = [python, DRIVERS / driver, "--data", given.data.resolve(), "--network", network, "--seed", given.seed]
-        for line in lines(command, minutes):
+        for line in lines(command, minutes, given.threads):
             times = round(line["seconds"], 3), round(line["processor_seconds"], 3)
             point = Point(line["epoch"], *times, round(self._judge.score(line["lists"]), 5))
             took = f"{point.seconds:.2f} s ({point.processor_seconds:.2f} s of the processor)"
@@ -248,6 +250,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--patience", type=int, default=50, help="epochs of a peer without a better result")
     parser.add_argument("--epochs", type=int, help="at most, for a quick try")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1, help="of each library")
     return parser.parse_args()
 
 
@@ -278,8 +281,9 @@ def write(options: argparse.Namespace, rows: dict[str, object], curves: dict[str
     data, peers = options.data.resolve().name, dict.fromkeys(pair.split(":")[1] for pair in options.pairs)
     packages = {name: PEERS[name].requirements for name in peers}
     # Some of the peers alone leave the result of all of them as it is.
-    name = "-".join(("training", data, *(peers if len(peers) < len(PEERS) else ())))
-    result.write(name, result.command(), rows, data=data, threads=1, packages=packages, curves=curves)
+    threads = [f"{options.threads}-threads"] if options.threads > 1 else []
+    name = "-".join(("training", data, *(peers if len(peers) < len(PEERS) else ()), *threads))
+    result.write(name, result.command(), rows, data=data, threads=options.threads, packages=packages, curves=curves)
 
 
 if __name__ == "__main__":

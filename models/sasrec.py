@@ -42,9 +42,11 @@ class SelfAttentionBlock(nn.Module):
 
     def _attend(self, x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
         split = self.projection(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        query, key = rotate(split[:2], cosine, sine)
+        # Split in one, for the gradient of each slice of its own would be as large as the whole.
+        asked, value = split.split((2, 1))
+        query, key = rotate(asked, cosine, sine)
         # Padding stands to the right of every real event, so the causal mask alone hides it.
-        attended = functional.scaled_dot_product_attention(query, key, split[2], is_causal=True)
+        attended = functional.scaled_dot_product_attention(query, key, value[0], is_causal=True)
         return attended.transpose(1, 2).flatten(2)
 
 

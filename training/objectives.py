@@ -62,12 +62,13 @@ Objective = Callable[[UserEncoder, Histories, RetrieverConfig], Examples]
 def next_event(network: UserEncoder, histories: Histories, _config: RetrieverConfig) -> Examples:
     """After each event, predict the next one (Kang & McAuley, 2018)."""
     assert isinstance(network, SequenceEncoder)  # noqa: S101 (the config has checked it)
-    vectors, values, ages, lengths = histories.inputs(network)
     # The last event of a row has no successor: it is a target only.
     has_next = histories.real[:, 1:]
-    queries = network.states(vectors[:, :-1], values[:, :-1], ages[:, :-1], lengths - 1)[has_next]
+    arrays = (histories.indices, histories.values, histories.ages)
+    read = Histories(*(array[:, :-1] for array in arrays), histories.lengths - 1)
+    queries = network.states(*read.inputs(network))[has_next]
     owner = torch.arange(len(queries), device=queries.device)
-    return Examples(queries, owner, histories.indices[:, 1:][has_next], values[:, 1:][has_next])
+    return Examples(queries, owner, histories.indices[:, 1:][has_next], histories.values[:, 1:][has_next])
 
 
 def following(network: UserEncoder, histories: Histories, config: RetrieverConfig) -> Examples:

@@ -27,7 +27,9 @@ def main() -> None:
     met = matrix(rows, users, items)
     asked = sorted({event["user_id"] for event in events(given.data, "valid")})
     places = np.searchsorted(users, asked)
-    model = AlternatingLeastSquares(factors=FACTORS, iterations=MOST_ITERATIONS, num_threads=1, random_state=given.seed)
+    model = AlternatingLeastSquares(
+        factors=FACTORS, iterations=MOST_ITERATIONS, num_threads=given.threads, random_state=given.seed
+    )
 
     def finish(*_: Any) -> None:  # noqa: ANN401 (the iteration, its time and loss)
         epochs.stop()
