@@ -1,7 +1,7 @@
-"""How fast training reaches a quality, beside RecTools and RecBole in the same run, each on one thread.
+"""How fast training is and how soon it reaches a quality, beside other libraries in one run, each on as many threads.
 
     python benchmarks/training.py --data FOLDER [--pairs sasrec:rectools gru4rec:recbole ...]
-                                  [--venvs FOLDER] [--minutes 30] [--patience 50] [--epochs N] [--seed 1]
+                                  [--venvs FOLDER] [--minutes 30] [--patience 50] [--epochs N] [--seed 1] [--threads 1]
 
 FOLDER has train.csv.gz and valid.csv.gz (user_id, item_id, rating, timestamp). Each peer is installed once, into its
 own environment below --venvs. A run trains epoch by epoch, and after each it hands over ten items for each user out of
@@ -10,6 +10,12 @@ a better NDCG@10, or when its --minutes (of the clock on the wall) are over. "ra
 without the making of lists, until it was at its best, by ours until we were at least as good; "processor_ratio" is the
 same in seconds of the processor, which other load on the machine hardly changes. Our neumf is a whole pipeline, factors
 first and NCF over all items behind them, and says one line, at its end.
+
+"epoch" compares one pass: seconds, and the NDCG@10 after as many epochs as ours has. sasrec_equal is the network of the
+other side (64 wide, 2 blocks, 4 heads, inner layers of 64) over the same events, each user's newest 51; sasrec is
+configs/sasrec.toml, whose epoch has all events and a window of 128. implicit's alternating least squares stands beside
+matrix_factorisation, which has as many factors but is learned by gradients and folds users in: the two have the same
+use, not the same algorithm, and an epoch of one is no epoch of the other.
 """
 
 from __future__ import annotations
@@ -21,12 +27,14 @@ import subprocess
 import sys
 import tempfile
 import venv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from operator import attrgetter
 from pathlib import Path
 from threading import Timer
 from typing import IO, Any
 
+import numpy as np
 import result
 from peers.epochs import LIST_LENGTH, events
 
@@ -36,8 +44,9 @@ from training.metrics import ranking_metrics
 
 DRIVERS = Path(__file__).parent / "peers"
 METRIC = f"NDCG@{LIST_LENGTH}"
-THREADS = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 NETWORKS = ("sasrec", "gru4rec", "multvae", "neumf")
+RECTOOLS = ("sasrec_equal", "sasrec")
 TORCH = "torch==2.13.0"
 
 
@@ -46,12 +55,18 @@ class Peer:
     driver: str
     networks: tuple[str, ...]
     packages: tuple[str, ...]
+    on_torch: bool = True
+
+    @property
+    def requirements(self) -> tuple[str, ...]:
+        return (TORCH, *self.packages) if self.on_torch else self.packages
 
 
 PEERS = {
-    "rectools": Peer("rectools_sasrec.py", ("sasrec",), ("rectools[torch]==0.19.0",)),
+    "rectools": Peer("rectools_sasrec.py", RECTOOLS, ("rectools[torch]==0.19.0",)),
     # RecBole 1.2.1 reads np.float_, which numpy 2 has not, and pandas 3 wants numpy 2.
     "recbole": Peer("recbole_network.py", NETWORKS, ("recbole==1.2.1", "numpy==1.26.4", "pandas==2.3.3")),
+    "implicit": Peer("implicit_als.py", ("matrix_factorisation",), ("implicit==0.7.2",), on_torch=False),
 }
 PAIRS = [f"{network}:{name}" for name, peer in PEERS.items() for network in peer.networks]
 
@@ -72,13 +87,13 @@ class PeerError(Exception):
 
 def installed(name: str, venvs: Path) -> Path:
     """Return the python of the peer's environment, which is made if it is not there with the same packages."""
-    folder, packages = venvs.resolve() / name, PEERS[name].packages
+    folder, packages = venvs.resolve() / name, PEERS[name].requirements
     python, marker = folder / "bin" / "python", folder / "packages.txt"
-    wanted = " ".join((TORCH, *packages))
+    wanted = " ".join(packages)
     if not marker.exists() or marker.read_text() != wanted:
         venv.create(folder, clear=True, with_pip=True)
         # torch alone and first: a range that any release satisfies may bring gigabytes of GPU libraries.
-        for requirements in ((TORCH,), (TORCH, *packages)):
+        for requirements in dict.fromkeys((packages[:1], packages)):
             pip(python, requirements)
         marker.write_text(wanted)
     return python
@@ -118,12 +133,14 @@ def by_user(data: Path, part: str) -> dict[str, set[str]]:
     return items
 
 
-def lines(command: list[object], minutes: float | None) -> Iterator[dict[str, Any]]:
+def lines(command: list[object], minutes: float | None, threads: int) -> Iterator[dict[str, Any]]:
     """Run a driver for at most so long and yield what it says after each epoch; closing the iterator ends it."""
     # RecBole writes logs to where it runs.
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile("w+") as errors:
         streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": errors, "text": True}
-        driver = subprocess.Popen([*map(str, command)], cwd=folder, env={**os.environ, **THREADS}, **streams)
+        environment = {**os.environ, **dict.fromkeys(THREADS, str(threads))}
+        arguments = map(str, (*command, "--threads", threads))
+        driver = subprocess.Popen([*arguments], cwd=folder, env=environment, **streams)
         late = Timer(minutes * 60, driver.kill) if minutes else None
         try:
             if late:
@@ -150,11 +167,19 @@ class Runs:
     def __init__(self, options: argparse.Namespace) -> None:
         self._options = options
         self._judge = Judge(options.data)
+        self._done: dict[tuple[str, str], list[Point]] = {}
 
     def ours(self, network: str) -> list[Point]:
         return list(self._points("liverec", sys.executable, "liverec_network.py", network, None))
 
     def peer(self, name: str, network: str) -> list[Point]:
+        """Return the curve of a peer's network, which two of ours may be compared with."""
+        key = name, network.removesuffix("_equal")
+        if key not in self._done:
+            self._done[key] = self._trained(*key)
+        return self._done[key]
+
+    def _trained(self, name: str, network: str) -> list[Point]:
         python = installed(name, self._options.venvs)
         curve: list[Point] = []
         for point in self._points(name, python, PEERS[name].driver, network, self._options.minutes):
@@ -170,7 +195,7 @@ class Runs:
     ) -> Iterator[Point]:
         given = self._options
         command = [python, DRIVERS / driver, "--data", given.data.resolve(), "--network", network, "--seed", given.seed]
-        for line in lines(command, minutes):
+        for line in lines(command, minutes, given.threads):
             times = round(line["seconds"], 3), round(line["processor_seconds"], 3)
             point = Point(line["epoch"], *times, round(self._judge.score(line["lists"]), 5))
             took = f"{point.seconds:.2f} s ({point.processor_seconds:.2f} s of the processor)"
@@ -198,11 +223,22 @@ def compared(theirs: list[Point], ours: list[Point]) -> dict[str, object]:
         "ratio": reached and round(goal.seconds / reached.seconds, 2),
         "processor_ratio": reached and round(goal.processor_seconds / reached.processor_seconds, 2),
     }
-    return {**row, "seconds_an_epoch": {"peer": an_epoch(theirs), "ours": an_epoch(ours)}}
+    return {**row, "epoch": epochs_compared(theirs, ours)}
 
 
-def an_epoch(curve: list[Point]) -> float:
-    return round(curve[-1].seconds / curve[-1].epoch, 3)
+def epochs_compared(theirs: list[Point], ours: list[Point]) -> dict[str, object]:
+    count = min(len(theirs), len(ours))
+    clocks = {"seconds": attrgetter("seconds"), "processor_seconds": attrgetter("processor_seconds")}
+    row: dict[str, object] = {}
+    for clock, read in clocks.items():
+        peer, own = median_epoch(theirs, read), median_epoch(ours, read)
+        row[clock] = {"peer": peer, "ours": own, "ratio": round(peer / own, 2)}
+    return {**row, f"{METRIC} after {count}": {"peer": theirs[count - 1].ndcg, "ours": ours[count - 1].ndcg}}
+
+
+def median_epoch(curve: list[Point], read: Callable[[Point], float]) -> float:
+    """Return the median time of an epoch, which a busy moment of the machine does not move."""
+    return round(float(np.median(np.diff([0.0, *map(read, curve)]))), 3)
 
 
 def parsed() -> argparse.Namespace:
@@ -214,6 +250,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--patience", type=int, default=50, help="epochs of a peer without a better result")
     parser.add_argument("--epochs", type=int, help="at most, for a quick try")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1, help="of each library")
     return parser.parse_args()
 
 
@@ -241,9 +278,12 @@ def main() -> None:
 
 
 def write(options: argparse.Namespace, rows: dict[str, object], curves: dict[str, Any]) -> None:
-    name = options.data.resolve().name
-    packages = {name: [TORCH, *peer.packages] for name, peer in PEERS.items()}
-    result.write(f"training-{name}", result.command(), rows, data=name, threads=1, packages=packages, curves=curves)
+    data, peers = options.data.resolve().name, dict.fromkeys(pair.split(":")[1] for pair in options.pairs)
+    packages = {name: PEERS[name].requirements for name in peers}
+    # Some of the peers alone leave the result of all of them as it is.
+    threads = [f"{options.threads}-threads"] if options.threads > 1 else []
+    name = "-".join(("training", data, *(peers if len(peers) < len(PEERS) else ()), *threads))
+    result.write(name, result.command(), rows, data=data, threads=options.threads, packages=packages, curves=curves)
 
 
 if __name__ == "__main__":

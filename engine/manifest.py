@@ -131,6 +131,8 @@ class Manifest(Section):
     """Measured on the validation (and test) events: stage -> metric -> value; on validation before any refit."""
     refit: bool = False
     """Whether the networks have learned the validation events too, once all was chosen."""
+    precision: str = "float32"
+    """In what the matrix products of training were computed."""
     run_digest: str
     """sha256 over the data and the config: a run with the same digest gives the same networks."""
     training_seconds: float = Field(default=0.0, ge=0)

@@ -192,22 +192,26 @@ class HistoryWindow(BaseModel):
     def every(
         self, columns: HistoryColumns, padding_index: int, random: np.random.Generator | None = None
     ) -> IndexBatch:
-        """Return all events for training: histories longer than the window become several rows.
+        """Return all events for training, one row for each of the `pieces`."""
+        return self._rows(columns, *self.pieces(columns.offsets, random), padding_index)
+
+    def pieces(self, offsets: Indices, random: np.random.Generator | None = None) -> tuple[Indices, Indices]:
+        """Return where rows for training start and end: histories longer than the window become several rows.
 
         They are cut from the newest event on, or with `random` somewhere else each time. Neighbouring rows share one
         event, so that each event but a user's first is the successor of another exactly once.
         """
         stride = max(self.max_length - 1, 1)
-        steps = np.diff(columns.offsets) - 1
+        steps = np.diff(offsets) - 1
         first = np.full(len(steps), stride) if random is None else random.integers(1, stride + 1, len(steps))
         first = np.where(steps > stride, first, stride)
         pieces = 1 + np.maximum(-(-(steps - first) // stride), 0)
         owner = np.repeat(np.arange(len(steps)), pieces)
         piece = np.arange(len(owner)) - np.repeat(offsets_of(pieces)[:-1], pieces)
-        lasts = columns.offsets[1:][owner]
+        lasts = offsets[1:][owner]
         ends = np.where(piece == 0, lasts, lasts - first[owner] - (piece - 1) * stride)
-        starts = np.maximum(columns.offsets[:-1][owner], lasts - first[owner] - piece * stride - 1)
-        return self._rows(columns, starts, ends, padding_index)
+        starts = np.maximum(offsets[:-1][owner], lasts - first[owner] - piece * stride - 1)
+        return starts, ends
 
     def _rows(self, columns: HistoryColumns, starts: Indices, ends: Indices, padding_index: int) -> IndexBatch:
         lengths = ends - starts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -41,6 +42,7 @@ from training.prediction import (
 from training.preparation import Preparation, joined
 from training.report.files import PAGE
 from training.selection import Selection
+from training.streamed_preparation import streamed
 
 console = Console(stderr=True)
 SHOWN = ("NDCG@10", "HR@10", "MRR@10", "NDCG@20", "Recall@20")
@@ -68,7 +70,7 @@ def train(options: DataOptions, out: Path, *, auto: bool, minutes: float | None)
     check_target(out)
     chosen = options.training_config()
     started = time.perf_counter()
-    preparation = _prepare(options.dataset(), chosen)
+    preparation = _prepare(options.dataset(), chosen, out.with_name(f"{out.name}.events"))
     for report in preparation.reports.values():
         console.print(report.table())
     if minutes is not None and not auto:
@@ -79,6 +81,7 @@ def train(options: DataOptions, out: Path, *, auto: bool, minutes: float | None)
     else:
         bundle = _train(preparation, chosen, out)
     console.print(_metrics_table(f"{preparation.name}, {preparation.split.protocol}", bundle.manifest.metrics))
+    shutil.rmtree(out.with_name(f"{out.name}.events"), ignore_errors=True)
     console.print(f"bundle {bundle.model_version} is in {out}, after {time.perf_counter() - started:.0f} s")
 
 
@@ -204,8 +207,11 @@ async def _load(source: TenantStore, events: pl.DataFrame, user_ids: Sequence[st
         await store.close()
 
 
-def _prepare(dataset: Dataset, config: TrainingConfig) -> Preparation:
+def _prepare(dataset: Dataset, config: TrainingConfig, kept: Path | None = None) -> Preparation:
+    """Prepare a data set; a stream of events is kept in the folder `kept`."""
     with console.status(f"reading {dataset.name}"):
+        if config.stream and kept is not None:
+            return streamed(dataset, config, kept)
         return Preparation.of(dataset, config)
 
 

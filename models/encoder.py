@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from typing import ClassVar
 
 from torch import Tensor, nn
+from torch.nn import functional
 
 
 class UserEncoder(nn.Module, ABC):
@@ -27,6 +28,17 @@ class UserEncoder(nn.Module, ABC):
     @abstractmethod
     def item_vectors(self) -> Tensor:
         """Return what a user vector is multiplied with [N,E]; the last dimension is the item's bias."""
+
+    def input_rows(self, indices: Tensor) -> Tensor:
+        """Return the input vectors [...,D] of some items or padding rows [...]."""
+        return functional.embedding(indices, self.input_vectors())
+
+    def learn_by_rows(self) -> bool:
+        """Ask that a step touches only the rows of the table that it reads; return whether this network can do so.
+
+        One that can has `item_rows`.
+        """
+        return False
 
     @abstractmethod
     def forward(self, vectors: Tensor, values: Tensor, ages: Tensor, lengths: Tensor) -> Tensor:

@@ -30,8 +30,10 @@ class EventEmbedding(nn.Module):
         centred = 4.0 * values - 2.0
         # The gap to the event before is known when an event happens; its age is not, so only gaps keep the net causal.
         gaps = functional.pad(ages[:, :-1] - ages[:, 1:], (1, 0)).clamp(min=0) * SECONDS_PER_DAY
-        facts = (centred, centred * centred - 1.0, (gaps > 0).to(gaps.dtype), torch.log1p(gaps) / 10.0)
-        # Two layers of two numbers each are one of four, which costs half as much.
-        weights = torch.cat((self.value_projection.weight, self.gap_projection.weight), dim=1)
-        biases = self.value_projection.bias + self.gap_projection.bias
-        return vectors * math.sqrt(vectors.shape[-1]) + functional.linear(torch.stack(facts, dim=-1), weights, biases)
+        known = (centred, centred.square() - 1.0, (gaps > 0).to(gaps.dtype), torch.log1p(gaps) / 10.0)
+        value, gap = self.value_projection, self.gap_projection
+        # One product for both projections: each pass over [B,L,D] counts.
+        weight = torch.cat((value.weight, gap.weight), dim=1)
+        projected = functional.linear(torch.stack(known, dim=-1), weight, value.bias + gap.bias)
+        embedded: Tensor = torch.add(projected, vectors, alpha=math.sqrt(vectors.shape[-1]))
+        return embedded

@@ -12,41 +12,30 @@ e, P and the projections start by Glorot's variance, the GRU as models/recurrenc
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from models.dropout import PooledDropout
-from models.encoder import SequenceEncoder
 from models.event_embedding import EventEmbedding
 from models.initialisation import glorot
 from models.recurrence import Recurrence
+from models.shared_items import SharedItems
 
 
-class GRU4Rec(SequenceEncoder):
+class GRU4Rec(SharedItems):
     """Recurrent encoder with the item vectors shared between input and output."""
 
     def __init__(
         self, item_count: int, width: int = 64, hidden: int = 128, layers: int = 1, dropout: float = 0.25
     ) -> None:
-        super().__init__()
+        super().__init__(item_count, width)
         if min(width, hidden, layers) < 1:
             raise ValueError(f"width {width}, hidden {hidden} and layers {layers} must be at least 1")
-        self.items = nn.Embedding(item_count, width)
-        self.item_bias = nn.Parameter(torch.zeros(item_count))
         self.events = EventEmbedding(width)
         self.recurrence = Recurrence(width, hidden, layers, dropout)
         self.projection = nn.Linear(hidden, width)
         self.dropout = PooledDropout(dropout)
         self.apply(glorot)
-
-    def input_vectors(self) -> Tensor:
-        """Return the item vectors with the padding row [N+1,D]."""
-        return functional.pad(self.items.weight, (0, 0, 0, 1))
-
-    def item_vectors(self) -> Tensor:
-        """Return the item vectors with the bias as last dimension [N,D+1]."""
-        return torch.cat((self.items.weight, self.item_bias[:, None]), dim=1)
 
     def states(self, vectors: Tensor, values: Tensor, ages: Tensor, lengths: Tensor) -> Tensor:  # noqa: ARG002
         """Return user vectors after each event [B,L,D+1]."""

@@ -18,10 +18,10 @@ from torch.nn import functional
 
 from models.attention_weights import real_events
 from models.dropout import PooledDropout
-from models.encoder import SequenceEncoder
 from models.event_embedding import EventEmbedding
 from models.initialisation import glorot
 from models.rotary_attention import Turn, attend, rows_at, without_future
+from models.shared_items import SharedItems
 
 ROTARY_BASE = 1_000.0
 
@@ -57,13 +57,12 @@ class SelfAttentionBlock(nn.Module):
         return self._fed(rows_at(x, last), attend(query, key, value, self.heads, real))
 
     def _fed(self, x: Tensor, attended: Tensor) -> Tensor:
-        x = x + self.dropout(self.output(attended))
+        x = self.dropout.added(x, self.output(attended))
         hidden = self.dropout(functional.gelu(self.expand(self.feed_forward_norm(x))))
-        result: Tensor = x + self.dropout(self.contract(hidden))
-        return result
+        return self.dropout.added(x, self.contract(hidden))
 
 
-class SASRec(SequenceEncoder):
+class SASRec(SharedItems):
     """Causal self-attention encoder with the item vectors shared between input and output."""
 
     frequencies: Tensor
@@ -77,11 +76,9 @@ class SASRec(SequenceEncoder):
         expansion: int = 2,
         dropout: float = 0.25,
     ) -> None:
-        super().__init__()
+        super().__init__(item_count, width)
         if width % (2 * heads) or min(width, heads, blocks, expansion) < 1:
             raise ValueError(f"width {width} must be a multiple of 2 x {heads} heads, blocks and expansion at least 1")
-        self.items = nn.Embedding(item_count, width)
-        self.item_bias = nn.Parameter(torch.zeros(item_count))
         self.events = EventEmbedding(width)
         self.blocks = nn.ModuleList(SelfAttentionBlock(width, heads, expansion, dropout) for _ in range(blocks))
         self.norm = nn.LayerNorm(width)
@@ -89,14 +86,6 @@ class SASRec(SequenceEncoder):
         half = width // heads // 2
         self.register_buffer("frequencies", ROTARY_BASE ** (-torch.arange(half) / half), persistent=False)
         self.apply(glorot)
-
-    def input_vectors(self) -> Tensor:
-        """Return the item vectors with the padding row [N+1,D]."""
-        return functional.pad(self.items.weight, (0, 0, 0, 1))
-
-    def item_vectors(self) -> Tensor:
-        """Return the item vectors with the bias as last dimension [N,D+1]."""
-        return torch.cat((self.items.weight, self.item_bias[:, None]), dim=1)
 
     def states(self, vectors: Tensor, values: Tensor, ages: Tensor, lengths: Tensor) -> Tensor:  # noqa: ARG002
         """Return user vectors after each event [B,L,D+1]."""

@@ -185,6 +185,7 @@ class Assembly:
             neighbour_tables=sorted(self._neighbours()),
             metrics=stages.metrics,
             refit=stages.refitted,
+            precision=config.precision,
             run_digest=stages.run_digest,
             training_seconds=round(stages.seconds, 1),
             files={},
@@ -236,12 +237,14 @@ class Assembly:
         )
 
     def _data(self) -> DataSection:
-        train = self._preparation.known if self._stages.refitted else self._preparation.split.train
+        events, users = self._preparation.train_size
+        if self._stages.refitted:
+            events, users = len(self._preparation.known), self._preparation.known["user_id"].n_unique()
         return DataSection(
             name=self._preparation.name,
             protocol=self._preparation.split.protocol,
-            events=len(train),
-            users=train["user_id"].n_unique(),
+            events=events,
+            users=users,
             items=len(self._preparation.vocabulary),
             digest=self._preparation.digest(),
             cleaning=self._config.cleaning.model_dump(mode="json"),

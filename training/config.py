@@ -54,12 +54,14 @@ class TrainingConfig(Section):
     """Seed of every random choice."""
     split: Literal["auto", "leave_one_out", "global_time", "given"] = "auto"
     """How events become train, valid and test; "auto": the parts that the data brings, else leave_one_out."""
+    stream: bool = False
+    """Whether events are read in a stream and kept on disk, so that memory hardly grows with them."""
     device: Annotated[str, AfterValidator(_known_device)] = "cpu"
     """Where torch computes: "cpu", "cuda", "cuda:1"."""
     threads: int = Field(default=0, ge=0, le=1_024)
     """CPU threads of torch; 0 takes half the cores, at least one (docs/decisions/0002)."""
-    precision: Literal["float32", "bfloat16"] = "float32"
-    """Precision of the matrix products in training."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Precision of the matrix products in training; "auto" measures, and takes bfloat16 where it is clearly faster."""
     metric: Literal["NDCG@5", "NDCG@10", "NDCG@20", "HR@10", "HR@20", "Recall@20", "MRR@10", "MRR@20"] = "NDCG@10"
     """What early stopping and the choice between networks go by, on the validation events."""
     validation_users: int = Field(default=5_000, ge=1)

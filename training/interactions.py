@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,7 @@ from engine.window import HistoryColumns, HistoryWindow, offsets_of
 
 Floats = npt.NDArray[np.float32]
 SECONDS_PER_DAY = 86_400.0
+AT_ONCE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +49,12 @@ class Interactions:
     @property
     def popularity(self) -> Floats:
         """The number of events of each item [N]."""
-        return np.bincount(self.columns.item_index, minlength=len(self.vocabulary)).astype(np.float32)
+        return counts(self.columns.item_index, len(self.vocabulary)).astype(np.float32)
 
     @property
     def has_ratings(self) -> bool:
         """Whether any event carries a rating."""
-        return not bool(np.isnan(self.ratings).all())
+        return not all(bool(np.isnan(self.ratings[part]).all()) for part in parts(len(self.ratings)))
 
     def transposed(self) -> Interactions:
         """Return the same events with users in the place of items: each item has a "history" of users."""
@@ -86,6 +87,19 @@ class Interactions:
         starts, ends = self.columns.offsets[:-1], self.columns.offsets[1:]
         earlier: npt.NDArray[np.int64] = ends - np.minimum(count, (ends - starts) // 4)
         return earlier
+
+
+def parts(count: int) -> Iterator[slice]:
+    """Yield slices of `count` rows, so that what is made of a mapped array is never as large as all of it."""
+    return (slice(start, min(start + AT_ONCE, count)) for start in range(0, count, AT_ONCE))
+
+
+def counts(indices: npt.NDArray[np.integer], count: int) -> npt.NDArray[np.int64]:
+    """Return how often each of 0..count-1 occurs."""
+    found = np.zeros(count, dtype=np.int64)
+    for part in parts(len(indices)):
+        found += np.bincount(indices[part], minlength=count)
+    return found
 
 
 def timed() -> pl.Expr:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,11 +13,12 @@ from engine.neighbours import NeighbourTable
 from engine.ratings import BIAS_COLUMN
 from engine.window import HistoryColumns
 from training.config import TrainingConfig
-from training.interactions import SECONDS_PER_DAY, Interactions
+from training.interactions import SECONDS_PER_DAY, Interactions, counts, parts
 from training.item_neighbours import cooccurrence_neighbours, ease_neighbours, knn_neighbours
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.int64]
 SWEEPS = 10
 
 
@@ -37,9 +39,10 @@ class ItemStatistics:
         """Count over `columns`: all the interactions or the earlier part of them. Ratings are counted over all."""
         count = len(interactions.vocabulary)
         last = np.full(count, columns.timestamp.min())
-        np.maximum.at(last, columns.item_index, columns.timestamp)
+        for part in parts(len(columns.item_index)):
+            np.maximum.at(last, columns.item_index[part], columns.timestamp[part])
         tables = {
-            "popularity": np.bincount(columns.item_index, minlength=count),
+            "popularity": counts(columns.item_index, count),
             "staleness": (columns.timestamp.max() - last) / SECONDS_PER_DAY,
         }
         mean, biases = _ratings(interactions, config.rating_shrinkage)
@@ -50,24 +53,36 @@ class ItemStatistics:
 
 
 def _ratings(interactions: Interactions, shrinkage: float) -> tuple[float | None, Doubles]:
-    rated = ~np.isnan(interactions.ratings)
-    count = len(interactions.vocabulary)
-    if not rated.any():
-        return None, np.zeros(count)
-    ratings = interactions.ratings[rated]
-    mean = float(ratings.mean())
-    item = interactions.columns.item_index[rated]
-    user = np.repeat(np.arange(len(interactions.user_ids)), np.diff(interactions.columns.offsets))[rated]
-    of_items, of_users = np.zeros(count), np.zeros(len(interactions.user_ids))
+    sums = [(ratings.sum(), len(ratings)) for _, _, ratings in _rated(interactions)]
+    count = sum(length for _, length in sums)
+    of_items, of_users = np.zeros(len(interactions.vocabulary)), np.zeros(len(interactions.user_ids))
+    if not count:
+        return None, of_items
+    mean = float(sum(total for total, _ in sums) / count)
     # The ridge regression on both kinds of biases at once, solved one kind after the other.
     for _ in range(SWEEPS):
-        of_items = _shrunk_means(item, ratings - mean - of_users[user], count, shrinkage)
-        of_users = _shrunk_means(user, ratings - mean - of_items[item], len(of_users), shrinkage)
+        pieces = ((item, ratings - mean - of_users[user]) for item, user, ratings in _rated(interactions))
+        of_items = _shrunk_means(pieces, len(of_items), shrinkage)
+        pieces = ((user, ratings - mean - of_items[item]) for item, user, ratings in _rated(interactions))
+        of_users = _shrunk_means(pieces, len(of_users), shrinkage)
     return mean, of_items
 
 
-def _shrunk_means(index: npt.NDArray[np.int64], values: Doubles, count: int, shrinkage: float) -> Doubles:
-    means: Doubles = np.bincount(index, values, count) / (np.bincount(index, minlength=count) + shrinkage)
+def _rated(interactions: Interactions) -> Iterator[tuple[Indices, Indices, Doubles]]:
+    """Yield the item, the user and the rating of events that have one, some at a time."""
+    columns = interactions.columns
+    for part in parts(len(interactions.ratings)):
+        rated = np.flatnonzero(~np.isnan(interactions.ratings[part])) + part.start
+        user = np.searchsorted(columns.offsets, rated, side="right") - 1
+        yield columns.item_index[rated], user, interactions.ratings[rated]
+
+
+def _shrunk_means(pieces: Iterable[tuple[Indices, Doubles]], count: int, shrinkage: float) -> Doubles:
+    totals, numbers = np.zeros(count), np.full(count, shrinkage)
+    for index, values in pieces:
+        totals += np.bincount(index, values, count)
+        numbers += np.bincount(index, minlength=count)
+    means: Doubles = totals / numbers
     return means
 
 

@@ -8,6 +8,7 @@
 | MovieLens 1M, 10M, MovieTweetings | ratings.dat | movies.dat |
 | RecBole atomic files | NAME.inter | NAME.item |
 | archive of events | its folder, by its manifest.json | - |
+| a table in pieces | a folder of nothing but .parquet files, in the order of their names | - |
 | any one table | a .csv, .tsv, .parquet or .jsonl file | - |
 
 Text may be gzip (.csv.gz, .tsv.gz, .dat.gz, .jsonl.gz). A folder's events are no .jsonl.
@@ -31,6 +32,7 @@ from training.tables import (
     scan_fields,
     scan_json_lines,
     scan_parquet,
+    scan_parquet_pieces,
 )
 
 TABLES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
@@ -83,6 +85,8 @@ def _items(path: Path, requested: Mapping[str, str]) -> pl.LazyFrame:
 
 def read_table(path: Path) -> Table:
     """Scan a table by its name; raises DataError if nothing can read such a name."""
+    if path.is_dir():
+        return scan_parquet_pieces(path)
     if path.suffix == ".parquet":
         return scan_parquet(path)
     if path.suffix in (".inter", ".item"):
@@ -105,6 +109,8 @@ def _folder(folder: Path) -> Layout:
     layouts = {name: layout for name, read in LAYOUTS.items() if (layout := read(folder))}
     if not layouts and len(tables := _of_suffixes(folder, "", TABLES)) == 1:
         return Layout({"all": tables[0]})
+    if not layouts and tables and all(entry.suffix == ".parquet" for entry in folder.iterdir()):
+        return Layout({"all": folder})
     if len(layouts) == 1:
         return next(iter(layouts.values()))
     there = ", ".join(sorted(entry.name for entry in folder.iterdir())[:12]) or "nothing"

@@ -1,5 +1,7 @@
 """Losses of the first stage, as functions: any network with any of them that fits (training/retriever_config.py).
 
+The softmax over the whole catalogue stands in training/full_softmax.py.
+
 Where not stated otherwise: `right` [T] are the scores of the targets, `wrong` [T,M] those of drawn negatives, -inf
 where a draw does not count; the result [T] is one loss for each target.
 """
@@ -11,15 +13,6 @@ import math
 import torch
 from torch import Tensor
 from torch.nn import functional
-
-
-def softmax(logits: Tensor, owner: Tensor, targets: Tensor) -> Tensor:
-    """Cross entropy over the whole catalogue: logits [Q,N], target items [T] of the queries `owner` [T].
-
-    With many targets for one query it is the multinomial likelihood of Liang et al., 2018.
-    """
-    normaliser = logits.logsumexp(dim=1)
-    return normaliser[owner] - logits[owner, targets]
 
 
 def sampled_softmax(right: Tensor, wrong: Tensor) -> Tensor:

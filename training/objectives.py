@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from models import SequenceEncoder, UserEncoder
 from training.retriever_config import RetrieverConfig
@@ -39,8 +38,7 @@ class Histories:
 
     def inputs(self, network: UserEncoder) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return what the network reads: vectors [B,L,D], values, ages, lengths."""
-        vectors = functional.embedding(self.indices, network.input_vectors())
-        return vectors, self.values, self.ages, self.lengths
+        return network.input_rows(self.indices), self.values, self.ages, self.lengths
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +62,13 @@ Objective = Callable[[UserEncoder, Histories, RetrieverConfig], Examples]
 def next_event(network: UserEncoder, histories: Histories, _config: RetrieverConfig) -> Examples:
     """After each event, predict the next one (Kang & McAuley, 2018)."""
     assert isinstance(network, SequenceEncoder)  # noqa: S101 (the config has checked it)
-    vectors, values, ages, lengths = histories.inputs(network)
     # The last event of a row has no successor: it is a target only.
     has_next = histories.real[:, 1:]
-    queries = network.states(vectors[:, :-1], values[:, :-1], ages[:, :-1], lengths - 1)[has_next]
+    indices, values, ages = (array[:, :-1] for array in (histories.indices, histories.values, histories.ages))
+    read = Histories(indices, values, ages, histories.lengths - 1)
+    queries = network.states(*read.inputs(network))[has_next]
     owner = torch.arange(len(queries), device=queries.device)
-    return Examples(queries, owner, histories.indices[:, 1:][has_next], values[:, 1:][has_next])
+    return Examples(queries, owner, histories.indices[:, 1:][has_next], histories.values[:, 1:][has_next])
 
 
 def following(network: UserEncoder, histories: Histories, config: RetrieverConfig) -> Examples:

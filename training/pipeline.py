@@ -29,6 +29,7 @@ from training.evaluation import Evaluation
 from training.fit import Stage, TrainedStage, Watch
 from training.interactions import Interactions
 from training.item_statistics import ItemStatistics
+from training.precision import settled
 from training.preparation import Preparation
 from training.randomness import Randomness
 from training.ranker_training import CandidateLists, RankerTraining
@@ -79,13 +80,14 @@ class Pipeline:
         self._preparation = preparation
         self._digest = config.digest(preparation.fingerprint())
         split = preparation.split
-        self._interactions = Interactions.of(split.train, preparation.vocabulary, preparation.window)
+        self._interactions = preparation.interactions()
         # Without events in valid there is nothing more to learn from.
         config = config.model_copy(update={"refit": config.refit and bool(len(split.valid))})
         self._known = self._interactions
         if config.refit:
             # Made before anything is trained, for what is wrong with the events of valid.
             self._known = Interactions.of(preparation.known, preparation.vocabulary, preparation.window)
+        config = settled(config, say)
         self.config = within_reach(config, len(preparation.vocabulary), len(self._known.user_ids), say)
         for each in self.config.networks:
             each.loss_over(len(preparation.vocabulary))

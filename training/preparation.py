@@ -15,11 +15,20 @@ from engine.window import HistoryWindow
 from training.cleaning import CleaningReport, clean
 from training.config import TrainingConfig
 from training.dataset import Dataset
+from training.interactions import Interactions
 from training.item_contents import ItemContents
 from training.item_descriptions import ItemDescriptions
 from training.split import Split, given, global_time, leave_one_out
 
 IMPLICIT_SCALE = (0.0, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Training events on disk, and a sha256 over them."""
+
+    interactions: Interactions
+    digest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +49,8 @@ class Preparation:
     newcomers: tuple[str, ...]
     newcomer_metadata: tuple[bytes, ...]
     newcomer_contents: ItemContents
+    stored: Stored | None = None
+    """All training events, where they were streamed; `split` has those of the users who validate and test alone."""
 
     @classmethod
     def of(cls, dataset: Dataset, config: TrainingConfig) -> Preparation:
@@ -48,17 +59,21 @@ class Preparation:
         split = _split({part: frame for part, (frame, _) in cleaned.items()}, config.split)
         reports = {part: report for part, (_, report) in cleaned.items()}
         vocabulary = Vocabulary(split.train["item_id"].unique().sort())
-        if len(vocabulary) < 2 or split.train["user_id"].n_unique() < 2:
-            raise DataError(
-                f"{dataset.name}: {len(split.train)} training events of {split.train['user_id'].n_unique()} users and"
-                f" {len(vocabulary)} items are left; at least two users and two items are needed"
-            )
-        window = HistoryWindow(
-            max_length=config.window.max_length,
-            rating_scale=config.cleaning.rating_scale or _observed_scale(split.train),
-            event_weights=_weights(split.train) | config.window.event_weights,
-            has_clock=_has_clock(split),
-        )
+        check_enough(dataset.name, len(split.train), split.train["user_id"].n_unique(), len(vocabulary))
+        window = window_of(split.train, config, has_clock=_has_clock(split))
+        return cls.described(dataset, split, vocabulary, window, reports)
+
+    @classmethod
+    def described(
+        cls,
+        dataset: Dataset,
+        split: Split,
+        vocabulary: Vocabulary,
+        window: HistoryWindow,
+        reports: dict[str, CleaningReport],
+        stored: Stored | None = None,
+    ) -> Preparation:
+        """Add what the data set says of its items."""
         described = ItemDescriptions.of(dataset.items, dataset.media)
         newcomers = described.newcomers(vocabulary.ids())
         known, new = (described.metadata(ids) for ids in (vocabulary.ids(), newcomers))
@@ -73,7 +88,21 @@ class Preparation:
             newcomers=newcomers,
             newcomer_metadata=new,
             newcomer_contents=described.contents(newcomers, new),
+            stored=stored,
         )
+
+    def interactions(self) -> Interactions:
+        """Return the training events as what networks learn from."""
+        if self.stored is not None:
+            return self.stored.interactions
+        return Interactions.of(self.split.train, self.vocabulary, self.window)
+
+    @property
+    def train_size(self) -> tuple[int, int]:
+        """The numbers of training events and of their users."""
+        if self.stored is not None:
+            return int(self.stored.interactions.columns.offsets[-1]), len(self.stored.interactions.user_ids)
+        return len(self.split.train), self.split.train["user_id"].n_unique()
 
     @property
     def known(self) -> pl.DataFrame:
@@ -89,7 +118,7 @@ class Preparation:
 
     def digest(self) -> str:
         """Return a sha256 over the events of all parts."""
-        digest = hashlib.sha256()
+        digest = hashlib.sha256(b"" if self.stored is None else self.stored.digest.encode())
         for part in (self.split.train, self.split.valid, self.split.test):
             for name in ("user_id", "item_id", "kind", "value", "timestamp"):
                 digest.update("\n".join(part[name].cast(pl.String).fill_null("").to_list()).encode() + b"\0")
@@ -103,6 +132,25 @@ def joined(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
         shifted.append(part.with_columns((pl.col("row") + rows).alias("row")))
         rows += int(part["row"].max() or 0)  # type: ignore[arg-type]
     return pl.concat(shifted)
+
+
+def check_enough(name: str, events: int, users: int, items: int) -> None:
+    """Raise DataError unless at least two users and two items are left."""
+    if min(users, items) < 2:
+        raise DataError(
+            f"{name}: {events} training events of {users} users and {items} items are left; at least two users and"
+            " two items are needed"
+        )
+
+
+def window_of(train: pl.DataFrame, config: TrainingConfig, *, has_clock: bool) -> HistoryWindow:
+    """Return the window for training events, of which the kinds and the lowest and highest rating count."""
+    return HistoryWindow(
+        max_length=config.window.max_length,
+        rating_scale=config.cleaning.rating_scale or _observed_scale(train),
+        event_weights=_weights(train) | config.window.event_weights,
+        has_clock=has_clock,
+    )
 
 
 def _split(parts: dict[str, pl.DataFrame], protocol: str) -> Split:

@@ -57,6 +57,10 @@ class RetrieverConfig(StageConfig):
     """The same for how often the target's rating occurs."""
     events_per_batch: int = Field(default=1_500, ge=1)
     """Events (padding included) in one step."""
+    histories: Literal["whole", "newest"] = "whole"
+    """Whether an epoch sees all of a history that is longer than the window, in pieces, or only its newest events."""
+    batches: int | None = Field(default=None, ge=1)
+    """At most so many batches an epoch, drawn anew each time: of much data, validation and checkpoints come sooner."""
     shuffle_ties: bool = True
     """Whether events of one user with equal timestamps are put in a new random order for each epoch."""
     depth: int = Field(default=200, ge=1, le=10_000)

@@ -86,6 +86,15 @@ def scan_parquet(path: Path) -> Table:
     return _typed(path, pl.scan_parquet(path, row_index_name=ROW, row_index_offset=1, glob=False))
 
 
+def scan_parquet_pieces(folder: Path) -> Table:
+    """Scan the Parquet files of a folder as one table, by their names; raises DataError as `scan_parquet` does."""
+    pieces = sorted(folder.glob("*.parquet"))
+    for piece in pieces:
+        require_content(piece)
+    frame = pl.scan_parquet(pieces, row_index_name=ROW, row_index_offset=1, glob=False, hive_partitioning=False)
+    return _typed(folder, frame)
+
+
 def scan_json_lines(path: Path) -> Table:
     """Scan JSON objects, one a line, plain or gzip; raises DataError if the file is missing, empty or no JSON lines.
 
@@ -173,7 +182,7 @@ def _line_number(columns: Sequence[str], quoted: bool) -> pl.Expr:
 
 def _fault(table: Table) -> str | None:
     """Find the first line that is not UTF-8, breaks a quote or has too many fields; slow, so on failure only."""
-    if table.path.suffix == ".parquet":
+    if table.path.suffix == ".parquet" or table.path.is_dir():
         return None
     try:
         with open_binary(table.path) as file:

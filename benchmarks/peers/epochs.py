@@ -46,6 +46,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--network", required=True)
     parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--threads", type=int, default=1)
     return parser.parse_args()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from training.interactions import Interactions
 from training.item_statistics import ItemStatistics
 from training.metrics import ranking_metrics
 from training.pipeline import Pipeline
+from training.precision import settled
 from training.preparation import Preparation
 from training.randomness import Randomness
 from training.retriever_training import RetrieverTraining, Validate
@@ -26,8 +28,7 @@ from training.torch_stages import torch_source
 
 CONFIGS = (Path(__file__).parents[2] / "configs", Path(__file__).parent)
 # The learning rate falls over the config's epochs, all of which run; whoever reads the lines may stop sooner.
-SAME = {"threads": "1"}
-ALONE = {**SAME, "ranker.model": "none", "retriever.validate_every": "1", "retriever.patience": "10_000"}
+ALONE = {"ranker.model": "none", "retriever.validate_every": "1", "retriever.patience": "10_000"}
 
 
 def validator(epochs: Epochs, preparation: Preparation, interactions: Interactions, config: TrainingConfig) -> Validate:
@@ -50,10 +51,12 @@ def validator(epochs: Epochs, preparation: Preparation, interactions: Interactio
 
 def main() -> None:
     epochs, given = Epochs(), options()
-    torch.set_num_threads(1)
+    torch.set_num_threads(given.threads)
     file = next(path for folder in CONFIGS if (path := folder / f"{given.network}.toml").exists())
     has_ranker = "ranker" in read_toml(file)
-    config = load_config([file], {**(SAME if has_ranker else ALONE), "seed": str(given.seed)})
+    asked = {"seed": str(given.seed), "threads": str(given.threads)}
+    config = load_config([file], asked if has_ranker else {**ALONE, **asked})
+    config = settled(config, lambda why: print(why, file=sys.stderr))
     with tempfile.TemporaryDirectory() as cache:
         preparation = Preparation.of(open_dataset(given.data, cache=Path(cache)), config)
     (train_pipeline if has_ranker else train_network)(epochs, preparation, config)

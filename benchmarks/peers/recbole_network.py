@@ -109,7 +109,7 @@ def trained(config: Config, dataset: Any, model: torch.nn.Module, epochs: Epochs
 
 def main() -> None:
     epochs, given = Epochs(), options()
-    torch.set_num_threads(1)
+    torch.set_num_threads(given.threads)
     with tempfile.TemporaryDirectory() as name:
         write_atomic(given.data, Path(name))
         config = config_of(given.network, given.seed, Path(name))

@@ -30,7 +30,7 @@ def lists(model: SASRecModel, dataset: Dataset, users: list[str]) -> dict[str, l
 
 def main() -> None:
     epochs, given = Epochs(), options()
-    torch.set_num_threads(1)
+    torch.set_num_threads(given.threads)
     seed_everything(given.seed)
     dataset = dataset_of(pd.DataFrame(events(given.data, "train")))
     users = sorted({event["user_id"] for event in events(given.data, "valid")})

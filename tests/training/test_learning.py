@@ -114,7 +114,7 @@ def test_too_short_histories_give_a_bundle_without_a_ranker(tiny_config: Trainin
     bundle = Pipeline(preparation, tiny_config, said.append).run(tmp_path / "b")
     assert bundle.manifest.ranker is None
     bundle.probe.check(bundle.recommender())
-    assert "too short" in said[0]
+    assert any("too short" in each for each in said)
 
 
 def test_users_with_a_single_event_teach_nothing_but_popularity(tiny_config: TrainingConfig, tmp_path: Path) -> None:

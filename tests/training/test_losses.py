@@ -29,22 +29,6 @@ def log_sigmoid(scores: Tensor) -> Tensor:
     return (1 / (1 + (-scores.double()).exp())).log().float()
 
 
-def test_the_softmax_is_minus_the_log_probability_of_the_target() -> None:
-    torch.manual_seed(0)
-    logits, targets = torch.randn(6, 9), torch.randint(9, (6,))
-    expected = functional.cross_entropy(logits, targets, reduction="none")
-    torch.testing.assert_close(losses.softmax(logits, torch.arange(6), targets), expected)
-
-
-def test_with_several_targets_the_softmax_is_the_multinomial_likelihood() -> None:
-    torch.manual_seed(0)
-    logits, owner, targets = torch.randn(3, 9), torch.tensor([0, 0, 1, 2, 2, 2]), torch.tensor([4, 1, 0, 8, 3, 5])
-    counts = torch.zeros(3, 9)
-    counts[owner, targets] = 1
-    expected = -(counts * torch.log_softmax(logits, dim=1)).sum()
-    torch.testing.assert_close(losses.softmax(logits, owner, targets).sum(), expected)
-
-
 def test_the_sampled_softmax_is_the_cross_entropy_of_the_target_among_the_drawn(right: Tensor, wrong: Tensor) -> None:
     joined = torch.cat((right[:, None], wrong), dim=1)
     expected = functional.cross_entropy(joined, torch.zeros(TARGETS, dtype=torch.long), reduction="none")

@@ -51,6 +51,7 @@ def training_particulars(run: Run) -> Particulars:
         *[("Rating predictor", each) for each in _rating_predictor(manifest.ratings)],
         *([("Refit", "trained and counted again, on train and valid")] if run.manifest.refit else []),
         ("Seed", str(manifest.seed)),
+        ("Precision", manifest.precision),
         ("Training took", duration(manifest.training_seconds)),
         ("Finished", f"{datetime.fromisoformat(manifest.created_at):%Y-%m-%d %H:%M} UTC"),
         ("Version", f"liverec {manifest.liverec_version}, git revision {manifest.git_revision[:12]}"),
