@@ -23,6 +23,7 @@ from engine.bundle_layout import (
     NEIGHBOURS,
     OUTPUT_VECTORS,
     PROBE,
+    QUERY_MAP,
     RANKER,
     RATINGS,
     REFINER,
@@ -37,6 +38,7 @@ from engine.encoded_network import EncodedNetwork
 from engine.encoder import NetworkEncoder
 from engine.file_digest import file_digest
 from engine.index import VectorIndex
+from engine.inverted_index import InvertedIndex
 from engine.items import ItemTable
 from engine.manifest import FileEntry, Manifest, SourceSection
 from engine.neighbour_source import NeighbourSource
@@ -49,6 +51,7 @@ from engine.runtime import Network
 from engine.source import Source
 from engine.unreadable import unreadable
 from engine.vector_source import VectorSource
+from engine.vector_table import kind_of, stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +135,7 @@ class Bundle:
         if section.kind == "neighbours":
             return NeighbourSource(section.name, self.items.neighbours[section.name], section.depth)
         encoded = self.encoded[section.name]
-        index = encoded.index or VectorIndex.build(encoded.vectors.outputs)
+        index = encoded.index or VectorIndex.build(np.asarray(encoded.vectors.outputs))
         return VectorSource(section.name, encoded.vectors, self._encoder(section.name), index, section.depth)
 
     def _encoder(self, name: str) -> NetworkEncoder:
@@ -142,7 +145,7 @@ class Bundle:
         """Write the bundle whole or not at all, and return it as it opens again."""
         with atomic_folder(folder) as temporary:
             self._write_files(temporary)
-            manifest = self.manifest.model_copy(update={"files": _entries(temporary)})
+            manifest = self.manifest.model_copy(update=_stored(self.encoded) | {"files": _entries(temporary)})
             encoded = manifest.to_json()
             (temporary / MANIFEST).write_bytes(encoded)
             (temporary / SEAL).write_text(hashlib.sha256(encoded).hexdigest())
@@ -175,10 +178,12 @@ class Bundle:
             np.save(folder / NEIGHBOURS.format(name), table.indices, allow_pickle=False)
             np.save(folder / NEIGHBOUR_WEIGHTS.format(name), table.weights, allow_pickle=False)
         for name, source in self.encoded.items():
-            np.save(folder / INPUT_VECTORS.format(name), source.vectors.inputs, allow_pickle=False)
-            np.save(folder / OUTPUT_VECTORS.format(name), source.vectors.outputs, allow_pickle=False)
+            np.save(folder / INPUT_VECTORS.format(name), stored(source.vectors.inputs), allow_pickle=False)
+            np.save(folder / OUTPUT_VECTORS.format(name), stored(source.vectors.outputs), allow_pickle=False)
             if source.index is not None:
                 source.index.save(folder / INDEX.format(name))
+                if isinstance(source.index, InvertedIndex):
+                    np.save(folder / QUERY_MAP.format(name), source.index.query_map, allow_pickle=False)
             if source.refiner is not None:
                 (folder / REFINER).write_bytes(source.refiner)
             (folder / ENCODER.format(name)).write_bytes(source.encoder)
@@ -189,6 +194,14 @@ class Bundle:
         (folder / PROBE).write_bytes(self.probe.to_json())
         for name, content in self.attachments.items():
             (folder / name).write_bytes(content)
+
+
+def _stored(encoded: Mapping[str, EncodedNetwork]) -> dict[str, object]:
+    """Return what the manifest says of vectors and indexes, which is what is written."""
+    return {
+        "indexes": {name: each.index.settings for name, each in encoded.items() if each.index is not None},
+        "vector_types": {name: kind_of(each.vectors.outputs) for name, each in encoded.items()},
+    }
 
 
 def _own(encoded: EncodedNetwork) -> EncodedNetwork:

@@ -20,6 +20,7 @@ NEIGHBOUR_WEIGHTS = "{}_weights.npy"
 INPUT_VECTORS = "{}_inputs.npy"
 OUTPUT_VECTORS = "{}_outputs.npy"
 INDEX = "{}_index.faiss"
+QUERY_MAP = "{}_index.npy"
 ENCODER = "{}_encoder.onnx"
 RANKER = "ranker.onnx"
 RATINGS = "ratings"
@@ -66,11 +67,18 @@ def has_refiner(manifest: Manifest) -> bool:
     return manifest.ratings is not None and manifest.ratings.has_network and manifest.ratings.has_refiner
 
 
+def has_query_map(manifest: Manifest, name: str) -> bool:
+    """Return whether the index of a source has lists, which need a map of queries."""
+    settings = manifest.indexes.get(name)
+    return settings is not None and settings.kind in ("ivf", "ivfpq")
+
+
 def needed(manifest: Manifest) -> set[str]:
     """Return the names of the files without which the bundle cannot answer."""
     names = {VOCABULARY, METADATA, COLUMNS, PROBE} | ({RANKER} if manifest.ranker else set())
     names |= {file.format(name) for name in networks(manifest) for file in (INPUT_VECTORS, OUTPUT_VECTORS, ENCODER)}
     names |= {INDEX.format(name) for name in source_networks(manifest)}
+    names |= {QUERY_MAP.format(name) for name in source_networks(manifest) if has_query_map(manifest, name)}
     names |= {REFINER} if has_refiner(manifest) else set()
     names |= _content_files(manifest.content.spec, source_networks(manifest)) if manifest.content else set()
     return names | {file.format(each) for each in manifest.neighbour_tables for file in (NEIGHBOURS, NEIGHBOUR_WEIGHTS)}

@@ -15,9 +15,11 @@ from engine.bundle_layout import (
     NEIGHBOURS,
     OUTPUT_VECTORS,
     PROBE,
+    QUERY_MAP,
     RATINGS,
     REFINER,
     VOCABULARY,
+    has_query_map,
     has_refiner,
     networks,
     source_networks,
@@ -25,12 +27,14 @@ from engine.bundle_layout import (
 from engine.bundled_content import BundledContent
 from engine.encoded_network import EncodedNetwork
 from engine.errors import BundleError
-from engine.index import VectorIndex
 from engine.item_vectors import ItemVectors
 from engine.items import ItemTable
 from engine.neighbours import NeighbourTable
+from engine.opened_index import opened_index
 from engine.probe import Probe
+from engine.search_index import SearchIndex
 from engine.unreadable import unreadable
+from engine.vector_table import STORED, CompactTable, Table
 from engine.vocabulary import Vocabulary
 
 
@@ -69,14 +73,22 @@ def read_content(files: BundleFolder) -> BundledContent | None:
 
 
 def _network(files: BundleFolder, name: str, count: int) -> EncodedNetwork:
-    inputs = files.array(INPUT_VECTORS.format(name), count + 1)
-    outputs = files.array(OUTPUT_VECTORS.format(name), count)
+    dtype = STORED[files.manifest.vector_types.get(name, "float32")]
+    inputs = CompactTable.opened(files.array(INPUT_VECTORS.format(name), count + 1, dtype=dtype))
+    outputs = CompactTable.opened(files.array(OUTPUT_VECTORS.format(name), count, dtype=dtype))
     index = refiner = None
     if name != RATINGS:
-        index = VectorIndex.open(files.path / INDEX.format(name), count, outputs.shape[1])
+        index = _index(files, name, outputs)
     elif has_refiner(files.manifest):
         refiner = files.read(REFINER)
     return EncodedNetwork(files.read(ENCODER.format(name)), ItemVectors(inputs, outputs), index, refiner)
+
+
+def _index(files: BundleFolder, name: str, outputs: Table) -> SearchIndex:
+    query_map = None
+    if has_query_map(files.manifest, name):
+        query_map = files.array(QUERY_MAP.format(name), outputs.shape[1])
+    return opened_index(files.path / INDEX.format(name), outputs, files.manifest.indexes.get(name), query_map)
 
 
 def _neighbours(files: BundleFolder, name: str, count: int) -> NeighbourTable:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.index import VectorIndex
 from engine.item_vectors import ItemVectors
+from engine.search_index import SearchIndex
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +14,6 @@ class EncodedNetwork:
 
     encoder: bytes
     vectors: ItemVectors
-    index: VectorIndex | None = None
+    index: SearchIndex | None = None
     refiner: bytes | None = None
     """The second stage of predicted ratings as ONNX."""

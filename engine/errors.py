@@ -11,6 +11,7 @@ LiverecError
 ├── NotFoundError          a request names an item that nobody knows
 ├── ConflictError          an event_id came again with another rating, or an item changed under a request
 ├── UnsupportedError       the bundle lacks what a request needs
+├── RoomError              something does not fit into the memory that is allowed or free
 ├── FullError              the online store holds as much as it may
 ├── UnreadyError           what a request needs is being made and will be there soon
 └── StoreError             the online store is unreachable or refuses to work
@@ -68,6 +69,10 @@ class ConflictError(LiverecError):
 
 class UnsupportedError(LiverecError):
     """The bundle in service was trained without what a request needs."""
+
+
+class RoomError(LiverecError):
+    """Something would take more memory than is allowed or free; `members` are the sizes: needed, allowed."""
 
 
 class FullError(LiverecError):

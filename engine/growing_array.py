@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from engine.vector_table import Table
+
 Indices = npt.NDArray[np.int64]
 
 
@@ -44,7 +46,7 @@ class GrowingArray:
         rest = self.rows[count:].copy()
         self._memory, self._count = rest, len(rest)
 
-    def beside(self, base: npt.NDArray[Any], indices: Indices, first: int) -> npt.NDArray[Any]:
+    def beside(self, base: Table, indices: Indices, first: int) -> npt.NDArray[Any]:
         """Return base[indices]; the indices from `first` on are rows of this array, zeros where none was put."""
         own = indices >= first
         if not own.any():

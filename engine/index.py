@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import faiss
 import numpy as np
 import numpy.typing as npt
 
+from engine.faiss_threads import threads_for
 from engine.index_file import HNSW_BUILD_WIDTH, HNSW_LINKS, IndexFile
+from engine.index_plan import EXACT_UP_TO
+from engine.index_settings import IndexSettings
 from engine.row_set import RowSet
 from engine.unreadable import unreadable
 
 Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
-EXACT_UP_TO = 50_000
 HNSW_SEARCH_WIDTH = 256
 MOST_WIDENED, WIDENING = 16, 1.5
 ROWS_AT_ONCE = 256
@@ -34,21 +35,29 @@ class VectorIndex:
         index: Any,  # noqa: ANN401 (FAISS has no common Python type for its indexes)
         exact_up_to: int = EXACT_UP_TO,
         ids: Indices | None = None,
+        settings: IndexSettings | None = None,
+        path: Path | None = None,
     ) -> None:
         self._index = index
+        self._path = path
         self._exact_up_to = exact_up_to
         self._ids = ids
         self._translation = faiss.Int64Vector()
         if ids is not None:
             faiss.copy_array_to_vector(ids, self._translation)
+        self.settings = settings or IndexSettings(kind=self.kind, width=HNSW_SEARCH_WIDTH)
 
     @classmethod
-    def build(cls, vectors: Floats, exact_up_to: int = EXACT_UP_TO) -> VectorIndex:
-        """Index vectors [N,E] by inner product."""
+    def build(cls, vectors: Floats, exact_up_to: int = EXACT_UP_TO, ids: Indices | None = None) -> VectorIndex:
+        """Index vectors [N,E] by inner product, of the items `ids` [N] if they are not 0..N-1."""
         count, width = vectors.shape
-        index = faiss.IndexFlatIP(width) if count <= exact_up_to else _graph(width)
+        index = faiss.IndexFlatIP(width) if count <= exact_up_to else graph_of(width)
         index.add(np.ascontiguousarray(vectors, dtype=np.float32))
-        return cls(index, exact_up_to)
+        return cls(index, exact_up_to, ids)
+
+    def tuned(self, settings: IndexSettings) -> VectorIndex:
+        """Return the same index, searched in another way."""
+        return VectorIndex(self._index, self._exact_up_to, self._ids, settings, self._path)
 
     def extended(self, ids: Indices, vectors: Floats, is_unwanted: Callable[[], bool]) -> VectorIndex | None:
         """Return an index with further rows [S,E] of the items `ids` [S]; None if it became unwanted meanwhile.
@@ -56,21 +65,22 @@ class VectorIndex:
         This one may be searched all the time, which is why it is copied: FAISS cannot search while it adds.
         """
         if self.kind == "flat" and len(self) + len(ids) > self._exact_up_to:
-            index, vectors = _graph(self.width), np.concatenate((self._index.reconstruct_n(0, len(self)), vectors))
+            index, vectors = graph_of(self.width), np.concatenate((self._index.reconstruct_n(0, len(self)), vectors))
         else:
-            index = faiss.clone_index(self._index)
+            index = self._copy()
         for start in range(0, len(vectors), ROWS_AT_ONCE):
             if is_unwanted():
                 return None
             index.add(np.ascontiguousarray(vectors[start : start + ROWS_AT_ONCE], dtype=np.float32))
-        return VectorIndex(index, self._exact_up_to, np.concatenate((self._item_indices(), ids)))
+        settings = self.settings if self.kind == "hnsw" else None
+        return VectorIndex(index, self._exact_up_to, np.concatenate((self._item_indices(), ids)), settings)
 
     @classmethod
-    def open(cls, path: Path, count: int, width: int) -> VectorIndex:
-        """Read an index of `count` vectors that `save` wrote; raises BundleError on anything else."""
+    def open(cls, path: Path, count: int, width: int, settings: IndexSettings | None = None) -> VectorIndex:
+        """Map an index of `count` vectors that `save` wrote; raises BundleError on anything else."""
         IndexFile.check(path, count, width)
         with unreadable(path, "train again"):
-            return cls(faiss.read_index(str(path)))
+            return cls(faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC), settings=settings, path=path)
 
     def save(self, path: Path) -> None:
         """Write the index to a file."""
@@ -85,7 +95,7 @@ class VectorIndex:
         return int(self._index.d)
 
     @property
-    def kind(self) -> str:
+    def kind(self) -> Literal["flat", "hnsw"]:
         """ "flat" (exact) or "hnsw"."""
         return "flat" if isinstance(self._index, faiss.IndexFlat) else "hnsw"
 
@@ -100,9 +110,7 @@ class VectorIndex:
         # So few rows that to look at each is quicker than the graph.
         if self.kind == "flat" or (forbidden and left <= self._exact_up_to):
             return self._named(*self._look_at(queries, k, selector))
-        # A walk through the graph meets forbidden rows like any others.
-        wider = min(MOST_WIDENED, (len(self) / max(left, 1)) ** WIDENING)
-        width = round(max(HNSW_SEARCH_WIDTH, 2 * k) * wider)
+        width = round(max(self.settings.scaled(k)[0], 2 * k) * widened(left, len(self)))
         with threads_for(len(queries)):
             parameters = faiss.SearchParametersHNSW(sel=selector, efSearch=width)
             scores, rows = self._index.search(queries, k, params=parameters)
@@ -110,6 +118,10 @@ class VectorIndex:
             # A graph loses its way where hardly anything is left of some part of it.
             rows, scores = self._look_at(queries, k, selector)
         return self._named(rows, scores)
+
+    def _copy(self) -> Any:  # noqa: ANN401
+        # What is mapped cannot grow: FAISS would end the process.
+        return faiss.clone_index(self._index) if self._path is None else faiss.read_index(str(self._path))
 
     def _item_indices(self) -> Indices:
         return np.arange(len(self)) if self._ids is None else self._ids
@@ -139,18 +151,13 @@ class VectorIndex:
         return selector if self._ids is None else faiss.IDSelectorTranslated(self._translation, selector)
 
 
-@contextmanager
-def threads_for(queries: int) -> Iterator[None]:
-    """Keep a single query on one core: to wait for a second one takes longer than the search on a busy machine."""
-    threads = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(1 if queries == 1 else threads)
-    try:
-        yield
-    finally:
-        faiss.omp_set_num_threads(threads)
+def widened(left: int, count: int) -> float:
+    """Return how many times farther one looks where so many of the rows are left: forbidden ones are met like any."""
+    return float(min(MOST_WIDENED, (count / max(left, 1)) ** WIDENING))
 
 
-def _graph(width: int) -> Any:  # noqa: ANN401
+def graph_of(width: int) -> Any:  # noqa: ANN401
+    """Return an empty graph."""
     index = faiss.IndexHNSWFlat(width, HNSW_LINKS, faiss.METRIC_INNER_PRODUCT)
     index.hnsw.efConstruction = HNSW_BUILD_WIDTH
     return index

@@ -60,9 +60,15 @@ class IndexFile:
         if kind == GRAPH:
             self._check_graph(rows)
             kind = self._header(rows, width)
+        self._check_flat(kind, rows, width)
+        self._check_end()
+
+    def _check_flat(self, kind: bytes, rows: int, width: int) -> None:
         self._require(kind == FLAT, f"it is of the kind {kind!r}")
         count = len(self._vector("<f4"))
         self._require(count == rows * width, f"it has {count} numbers for {rows} x {width}")
+
+    def _check_end(self) -> None:
         self._require(self._at == len(self._content), "there is more behind its end")
 
     def _header(self, rows: int, width: int) -> bytes:
@@ -112,8 +118,11 @@ class IndexFile:
             self._require(bool(low > level), f"a link of level {level} leads to a row that is not on it")
 
     def _vector(self, dtype: str) -> Array:
-        count = int(self._take(np.dtype("<u8"), 1)[0])
+        count = self._number("<u8")
         return self._take(np.dtype(dtype), count)
+
+    def _number(self, dtype: str) -> int:
+        return int(self._take(np.dtype(dtype), 1)[0])
 
     def _take(self, dtype: np.dtype[Any], count: int) -> Array:
         end = self._at + count * dtype.itemsize

@@ -12,7 +12,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from engine.index import VectorIndex
+from engine.search_index import SearchIndex
 
 NICE = 5
 
@@ -21,10 +21,10 @@ class IndexMerge:
     """Adds rows to a copy of an index; `taken` is how many rows of the side index it will take the place of."""
 
     def __init__(
-        self, main: VectorIndex, ids: npt.NDArray[np.int64], vectors: npt.NDArray[np.float32], taken: int
+        self, main: SearchIndex, ids: npt.NDArray[np.int64], vectors: npt.NDArray[np.float32], taken: int
     ) -> None:
         self.taken = taken
-        self.merged: VectorIndex | None = None
+        self.merged: SearchIndex | None = None
         self._given = (main, ids, vectors)
         self._over, self._unwanted = Event(), Event()
 

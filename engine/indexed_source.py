@@ -7,8 +7,8 @@ from abc import ABC, abstractmethod
 import numpy as np
 import numpy.typing as npt
 
-from engine.index import VectorIndex
 from engine.limits import Limits
+from engine.search_index import SearchIndex
 from engine.side_index import LiveIndex
 from engine.source import Floats, Indices, best_of, without
 from engine.window import IndexBatch
@@ -17,7 +17,7 @@ from engine.window import IndexBatch
 class IndexedSource(ABC):
     """A Source whose reading is the user vector [B,E]; FAISS finds the items nearest to it, live ones too."""
 
-    def __init__(self, name: str, index: VectorIndex, depth: int) -> None:
+    def __init__(self, name: str, index: SearchIndex, depth: int) -> None:
         self.name = name
         self.depth = min(depth, len(index))
         self.index = LiveIndex(index)

@@ -11,6 +11,7 @@ from engine.errors import BundleError
 from engine.growing_array import GrowingArray
 from engine.measured_vectors import MeasuredVectors
 from engine.row_set import RowSet
+from engine.vector_table import CompactTable, Table, VectorType
 from engine.window import HistoryBatch, IndexBatch
 
 Floats = npt.NDArray[np.float32]
@@ -23,11 +24,12 @@ class ItemVectors:
 
     inputs [N+1,D]: what a network reads of an item inside a history; row N is padding and all zeros.
     outputs [N,E]: what a user vector is multiplied with; the last dimension may carry a bias.
+    Either may be stored in fewer bytes; what is gathered of it is float32.
     Both are the bundle's alone; what came live is reached by index.
     """
 
-    inputs: Floats
-    outputs: Floats
+    inputs: Table
+    outputs: Table
     live_inputs: MeasuredVectors = field(init=False, repr=False, compare=False)
     _live_outputs: GrowingArray = field(init=False, repr=False, compare=False)
     _known: RowSet = field(init=False, repr=False, compare=False)
@@ -41,6 +43,11 @@ class ItemVectors:
         live = (MeasuredVectors(self.inputs.shape[1]), GrowingArray(self.outputs.shape[1:]), RowSet())
         for name, value in zip(("live_inputs", "_live_outputs", "_known"), live, strict=True):
             object.__setattr__(self, name, value)
+
+    def stored_as(self, kind: VectorType) -> ItemVectors:
+        """Return vectors that take less room and differ a little; what came live is left out."""
+        tables = (CompactTable.of(np.asarray(each, dtype=np.float32), kind) for each in (self.inputs, self.outputs))
+        return ItemVectors(*tables)
 
     def put(self, indices: Indices, inputs: Floats, outputs: Floats) -> None:
         """Take input vectors [B,D] and output vectors [B,E] of live rows."""
@@ -68,8 +75,10 @@ class ItemVectors:
 
     def inputs_of(self, indices: Indices) -> Floats:
         """Return the input vectors of items [...,D]; zeros for padding and for a live one without."""
-        return self.live_inputs.beside(self.inputs, indices, len(self.inputs))
+        inputs: Floats = self.live_inputs.beside(self.inputs, indices, len(self.inputs))
+        return inputs
 
     def outputs_of(self, indices: Indices) -> Floats:
         """Return the output vectors of items [...,E]; zeros for a live one without; -1 and padding mean nothing."""
-        return self._live_outputs.beside(self.outputs, indices, len(self.inputs))
+        outputs: Floats = self._live_outputs.beside(self.outputs, indices, len(self.inputs))
+        return outputs

@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from engine.errors import BundleError
 from engine.feature_spec import ContentSpec
+from engine.index_settings import IndexSettings
+from engine.vector_table import VectorType
 from engine.window import HistoryWindow
 
 FORMAT_VERSION: Literal[3] = 3
@@ -121,6 +123,10 @@ class Manifest(Section):
     vocabulary_digest: str
     item_columns: list[str]
     neighbour_tables: list[str]
+    indexes: dict[str, IndexSettings] = Field(default_factory=dict)
+    """How the index of each source that is a network is searched, and how much of the best it finds."""
+    vector_types: dict[str, VectorType] = Field(default_factory=dict)
+    """How the item vectors of each network are stored, by the network's name; float32 where nothing is said."""
     metrics: dict[str, dict[str, float]]
     """Measured on the validation (and test) events: stage -> metric -> value; on validation before any refit."""
     refit: bool = False

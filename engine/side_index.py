@@ -6,10 +6,12 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
+from engine.exact_search import joined
+from engine.faiss_threads import threads_for
 from engine.growing_array import GrowingArray
-from engine.index import VectorIndex, threads_for
 from engine.index_merge import IndexMerge, Run
 from engine.row_set import RowSet
+from engine.search_index import SearchIndex
 
 Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
@@ -61,7 +63,7 @@ class LiveIndex:
     its place at the next call. `dead` rows are not taken along. All calls belong to one thread.
     """
 
-    def __init__(self, main: VectorIndex, merge_at: int = MERGE_AT, run: Run = IndexMerge.run_in_thread) -> None:
+    def __init__(self, main: SearchIndex, merge_at: int = MERGE_AT, run: Run = IndexMerge.run_in_thread) -> None:
         self._main = main
         self._side = SideIndex(main.width)
         self._dead = RowSet()
@@ -90,12 +92,10 @@ class LiveIndex:
         """Return the k best items that are not forbidden: indices [B,k], -1 where there are fewer, and scores."""
         if self._merge is not None:
             self._turn()
-        indices, scores = self._main.search(queries, k, forbidden=forbidden)
+        found = self._main.search(queries, k, forbidden=forbidden)
         if not len(self._side):
-            return indices, scores
-        more, more_scores = self._side.search(queries, k, forbidden)
-        joined = np.concatenate((indices, more), axis=1), np.concatenate((scores, more_scores), axis=1)
-        return _best(*joined, min(k, len(self)))
+            return found
+        return joined(found, self._side.search(queries, k, forbidden), min(k, len(self)))
 
     def _turn(self) -> None:
         """Take over a merge that is done, and begin the next."""
@@ -112,8 +112,3 @@ class LiveIndex:
         if merge.merged is not None:
             self._main = merge.merged
             self._side.drop_first(merge.taken)
-
-
-def _best(indices: Indices, scores: Floats, k: int) -> tuple[Indices, Floats]:
-    order = np.argsort(-np.where(indices >= 0, scores, -np.inf), axis=1, kind="stable")[:, :k]
-    return np.take_along_axis(indices, order, axis=1), np.take_along_axis(scores, order, axis=1)

@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.encoder import Encoder
-from engine.index import VectorIndex
 from engine.indexed_source import IndexedSource
 from engine.item_vectors import ItemVectors
+from engine.search_index import SearchIndex
 from engine.source import Floats, Indices
 from engine.window import IndexBatch
 
@@ -16,7 +16,7 @@ from engine.window import IndexBatch
 class VectorSource(IndexedSource):
     """A Source whose reading is the user vector [B,E] and whose score is its product with an item's output vector."""
 
-    def __init__(self, name: str, vectors: ItemVectors, encoder: Encoder, index: VectorIndex, depth: int = 200) -> None:
+    def __init__(self, name: str, vectors: ItemVectors, encoder: Encoder, index: SearchIndex, depth: int = 200) -> None:
         super().__init__(name, index, depth)
         self.vectors = vectors
         self._encoder = encoder

@@ -14,6 +14,7 @@ from engine.measured_vectors import MeasuredVectors
 from engine.outputs_of_inputs import OutputsOfInputs
 from engine.side_index import LiveIndex
 from engine.vector_source import VectorSource
+from engine.vector_table import Table
 
 Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
@@ -32,7 +33,7 @@ class VectorSpace:
 
     def __init__(
         self,
-        base: Floats,
+        base: Table,
         live: MeasuredVectors,
         first: int,
         of: Callable[[Indices], Floats],
