@@ -9,13 +9,13 @@ from onnx import helper, numpy_helper
 
 from engine.network_check import check_network
 
-FEWEST = 1_024
+FEWEST = 256
 """Smaller arrays stay: beside the rest they are nothing, and biases need their digits."""
 LARGEST = 127
 
 
 def int8_network(encoded: bytes, name: str) -> bytes:
-    """Return an ONNX network whose matrices are stored as int8, with a scale for each column.
+    """Return an ONNX network without the exporter's notes, its matrices as int8 with a scale for each column.
 
     They become float32 when the network is opened, so it computes as before. To round what they are multiplied with too
     (dynamic quantisation) would take one scale for all histories of a batch: an answer would depend on the others.
@@ -33,6 +33,9 @@ def int8_network(encoded: bytes, name: str) -> bytes:
             inputs = [f"{tensor.name}.int8", f"{tensor.name}.scale"]
             # Before all that reads it.
             graph.node.insert(0, helper.make_node("DequantizeLinear", inputs, [tensor.name], axis=weights.ndim - 1))
+    for noted in (model, graph, *graph.node):
+        del noted.metadata_props[:]
+        noted.doc_string = ""
     smaller: bytes = model.SerializeToString()
     check_network(smaller, f"{name} as int8")
     return smaller

@@ -9,9 +9,12 @@ import polars as pl
 import pytest
 
 from engine.bundle import Bundle
+from engine.encoder import NetworkEncoder
 from engine.errors import ConfigError
 from engine.neighbours import NeighbourTable
 from engine.network_check import check_network
+from engine.runtime import Network
+from engine.window import HistoryBatch
 from liverec.command_line import main
 from training.compression import METRIC, CompressedForm, Compression, Form, _shortened, within
 from training.evaluation import Evaluation
@@ -99,20 +102,29 @@ def test_a_network_of_int8_is_smaller_plain_and_nearly_the_same(tiny_bundle: Pat
         "ages": rng.random((batch, length), dtype=np.float32),
         "lengths": np.array([5, 2, 1]),
     }
-    before, after = (Network(each, name).run(feeds)[0] for each in (encoder, smaller))
-    assert np.abs(before - after).max() < 0.05 * np.abs(before).max()
-    alone = Network(smaller, name).run({each: array[:1] for each, array in feeds.items()})[0]
-    assert np.allclose(alone, after[:1], atol=1e-5)
+    batches = HistoryBatch(**feeds), HistoryBatch(**{each: array[:1] for each, array in feeds.items()})
+    before, after = (NetworkEncoder(Network(each, name)).encode(batches[0]) for each in (encoder, smaller))
+    assert 0 < np.abs(before - after).max() < 0.05 * np.abs(before).max()
+    # What others ask at the same time changes nothing.
+    assert np.allclose(NetworkEncoder(Network(smaller, name)).encode(batches[1]), after[:1], atol=1e-5)
 
 
-def test_the_command_writes_a_bundle_or_says_that_there_is_none(
-    found, tiny_bundle: Path, tiny_events: pl.DataFrame, tmp_path: Path, monkeypatch, capsys
+def test_the_command_writes_a_bundle_that_is_smaller(
+    tiny_bundle: Path, tiny_events: pl.DataFrame, tmp_path: Path, monkeypatch, capsys
 ) -> None:
-    data, out = tmp_path / "events.parquet", tmp_path / "small"
+    data, other, out = tmp_path / "events.parquet", tmp_path / "other.parquet", tmp_path / "small"
     tiny_events.write_parquet(data)
-    monkeypatch.setattr("sys.argv", ["liverec", "compress", str(tiny_bundle), str(out), "--data", str(data)])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert ended.value.code == 2
+    tiny_events.head(-50).write_parquet(other)
+    assert called(monkeypatch, tiny_bundle, out, "--data", str(other)) == 2
     assert "other events" in capsys.readouterr().err
     assert not out.exists()
+    assert called(monkeypatch, tiny_bundle, out, "--data", str(data), "--most-loss", "0.5") == 0
+    assert Bundle.open(out).manifest.compression is not None
+    assert "it loses" in capsys.readouterr().err
+
+
+def called(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> object:
+    monkeypatch.setattr("sys.argv", ["liverec", "compress", *map(str, arguments)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    return ended.value.code
