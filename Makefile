@@ -82,5 +82,5 @@ $(DEMO): pyproject.toml $(VENV)
 
 # All of the other and more.
 $(DEV): pyproject.toml $(VENV)
-	$(BIN)/python -m pip install $(PIP_FLAGS) -e '.[train,embedded,audio,dev]'
+	$(BIN)/python -m pip install $(PIP_FLAGS) -e '.[train,embedded,audio,parquet,dev]'
 	@touch $(DEMO) $@

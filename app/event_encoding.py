@@ -6,8 +6,6 @@ import json
 from collections.abc import Sequence
 from json.encoder import encode_basestring as quoted
 
-from pydantic_core import from_json
-
 from engine.events import Event
 
 ARRIVAL_DIGITS = 16
@@ -48,7 +46,7 @@ def owner_of_id(event: Event) -> str:
 def decode_entries(user_id: str, entries: Sequence[tuple[bytes, float]]) -> list[Event]:
     """Read entries of a history, each with its time."""
     # To parse all at once takes half the time.
-    rows = from_json(b"[" + b",".join([entry[ARRIVAL_DIGITS:] for entry, _ in entries]) + b"]")
+    rows = json.loads(b"[" + b",".join([entry[ARRIVAL_DIGITS:] for entry, _ in entries]) + b"]")
     return [
         Event(user_id, item_id, kind, value, timestamp, event_id)
         for (item_id, kind, value, _, event_id), (_, timestamp) in zip(rows, entries, strict=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic_core import from_json
 
 from engine.errors import BundleError
 from engine.live_item import LiveItem
@@ -111,5 +111,5 @@ class ItemTable:
             return dict(newer)
         if not self.metadata or index >= len(self):
             return {}
-        decoded: dict[str, Any] = from_json(self.metadata[index])
+        decoded: dict[str, Any] = json.loads(self.metadata[index].decode())
         return decoded

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from engine.compression_section import CompressionSection
 from engine.errors import BundleError
 from engine.feature_spec import ContentSpec
 from engine.index_settings import IndexSettings
@@ -127,6 +128,8 @@ class Manifest(Section):
     """How the index of each source that is a network is searched, and how much of the best it finds."""
     vector_types: dict[str, VectorType] = Field(default_factory=dict)
     """How the item vectors of each network are stored, by the network's name; float32 where nothing is said."""
+    compression: CompressionSection | None = None
+    """What was left out, and at what cost; None in a whole bundle, of which the metrics are."""
     metrics: dict[str, dict[str, float]]
     """Measured on the validation (and test) events: stage -> metric -> value; on validation before any refit."""
     refit: bool = False

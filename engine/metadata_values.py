@@ -13,6 +13,7 @@ SEPARATOR = "|"
 # Nobody reads on after these, and a hostile upload must not cost seconds.
 MOST_VALUES = 1_000
 MOST_VALUE_CHARACTERS = 256
+MOST_SHOWN = 250
 
 Metadata = Mapping[str, Any]
 
@@ -75,4 +76,4 @@ def _encodable(text: str) -> str:
 
 
 def _refuse(field: str, given: object, wanted: str) -> NoReturn:
-    raise DataError(f"{field} is {reprlib.repr(given)}; give {wanted}, or leave it out")
+    raise DataError(f"{field} is {reprlib.repr(given)[:MOST_SHOWN]}; give {wanted}, or leave it out")

@@ -31,13 +31,15 @@ ARITHMETIC |= {"ReduceL2", "ReduceMax", "ReduceMean", "ReduceSum", "Sin", "Sqrt"
 LOGIC = {"And", "Equal", "Greater", "GreaterOrEqual", "Less", "Not", "Where"}
 LAYERS = {"AveragePool", "BatchNormalization", "Conv", "GRU", "Gemm", "LayerNormalization", "MatMul", "Relu", "Softmax"}
 LAYERS |= {"Attention", "Gelu", "RotaryEmbedding", "Tanh"}
+# What weights of one byte go through. None that rounds what comes in: it would do so for a whole batch at once.
+LAYERS |= {"DequantizeLinear"}
 LAYOUT = {"Cast", "Concat", "Expand", "Gather", "GatherElements", "GatherND", "Pad", "Range", "Reshape", "Shape"}
 LAYOUT |= {"Slice", "Split", "Squeeze", "Transpose", "Trilu", "Unsqueeze"}
 OPERATORS = frozenset(ARITHMETIC | LOGIC | LAYERS | LAYOUT)
 EXPAND = "Expand"
 """The operator that makes as many numbers as its second input says."""
-ITEM_BYTES = {1: 4, 6: 4, 7: 8, 9: 1, 11: 8}
-"""Of float32, int32, int64, bool and float64, by their numbers in ONNX."""
+ITEM_BYTES = {1: 4, 3: 1, 6: 4, 7: 8, 9: 1, 11: 8}
+"""Of float32, int8, int32, int64, bool and float64, by their numbers in ONNX."""
 ATTRIBUTE_TYPES = {1, 2, 3, 7}
 """A number, a whole number, a word, several whole numbers."""
 OF_DIMENSIONS = {"axis", "start", "end"}

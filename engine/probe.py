@@ -30,6 +30,11 @@ class ProbeCase:
     item_ids: Annotated[tuple[str, ...], Field(max_length=MOST_ITEMS)]
     scores: Annotated[tuple[Annotated[float, Field(allow_inf_nan=False)], ...], Field(max_length=MOST_ITEMS)]
 
+    @property
+    def history(self) -> History:
+        """What the answer is for."""
+        return History.of(self.events)
+
 
 CASES = TypeAdapter(Annotated[list[ProbeCase], Field(max_length=MOST_CASES)])
 
@@ -49,7 +54,7 @@ class Probe:
     def check(self, recommender: Recommender) -> None:
         """Recompute every case one by one, as the service does; raises BundleError at the first that differs."""
         for number, case in enumerate(self.cases):
-            history = History.of(case.events)
+            history = case.history
             with unreadable(f"probe.json: case {number}", "train again"):
                 got = _case(history, recommender.recommend([Query(history, max(len(case.item_ids), 1))])[0])
             if not _equal(case, got):

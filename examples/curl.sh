@@ -62,6 +62,8 @@ one=$(ids | sed -n 1p) two=$(ids | sed -n 2p) three=$(ids | sed -n 3p) four=$(id
 echo "# What a user does, and what comes of it"
 send 200 POST /rate "{\"user_id\": \"$user\", \"item_id\": $one, \"rating\": 5, \"event_id\": \"$user-1\"}"
 send 200 POST /rate "[{\"user_id\": \"$user\", \"item_id\": $two, \"rating\": 4}]"
+printf '{"user_id": "%s", "item_id": %s, "kind": "view", "event_id": "%s"}\n' "$user" "$two" "$user-2" >"$folder/events"
+call 200 POST /events/bulk -T "$folder/events" -H 'Content-Type: application/x-ndjson'
 send 200 POST /feedback "{\"user_id\": \"$user\", \"item_id\": $three, \"kind\": \"click\"}"
 send 200 PUT /feedback "[{\"UserId\": \"$user\", \"ItemId\": $four, \"FeedbackType\": \"view\"}]"
 call 200 DELETE "/rate/$user/$(segment "$two")"

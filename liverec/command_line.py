@@ -14,6 +14,7 @@ from rich.markup import escape
 from engine.errors import ConfigError, LiverecError
 from liverec import backup_commands, event_commands
 from liverec.bundle_commands import bundle_cli, sign_with
+from liverec.compression_command import compress
 from liverec.data_arguments import (
     DATA_HELP,
     DEFAULT_BUNDLE,
@@ -49,6 +50,7 @@ cli.command("backup")(backup_commands.backup)
 cli.command("restore")(backup_commands.restore)
 cli.add_typer(event_commands.events_cli, name="events")
 cli.command()(event_commands.archive)
+cli.command()(compress)
 cli.add_typer(keys_cli, name="keys")
 cli.add_typer(bundle_cli, name="bundle")
 
@@ -84,12 +86,15 @@ def train(
     cache: Cache = DEFAULT_CACHE,
     auto: Annotated[bool, typer.Option("--auto", help="Choose retriever and ranker by validation.")] = False,
     minutes: Minutes = None,
+    compress: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Then compress it; the share of NDCG@10 that may be lost.")
+    ] = None,
     sign: Annotated[Path | None, typer.Option(help="Sign the bundle with this key of `liverec bundle keygen`.")] = None,
 ) -> None:
     """Train sources and a ranker, and write the bundle that `liverec serve` opens. Stopped, it goes on where it was."""
     options = data_options(source, cache, column, items, config, setting, media, archive, tenant)
     with sign_with(sign, out):
-        _offline().train(options, out, auto=auto, minutes=minutes)
+        _offline().train(options, out, auto=auto, minutes=minutes, most_loss=compress)
 
 
 @cli.command()

@@ -19,6 +19,7 @@ from engine.atomic import check_target, write_atomically
 from engine.bundle import Bundle
 from engine.errors import BundleError, ConfigError, DataError
 from engine.recommender import Recommender
+from liverec.compressing import compress
 from liverec.data_options import DataOptions, named_values
 from liverec.tenant_store import TenantStore
 from training.baselines import baseline_lists
@@ -65,9 +66,17 @@ def data(options: DataOptions, out: Path | None) -> None:
         console.print(f"cleaned events and reports are in {out}")
 
 
-def train(options: DataOptions, out: Path, *, auto: bool, minutes: float | None) -> None:
-    """Train and write a bundle."""
+def train(
+    options: DataOptions, out: Path, *, auto: bool, minutes: float | None, most_loss: float | None = None
+) -> None:
+    """Train and write a bundle; with `most_loss`, its smallest form within that, the whole one beside it."""
     check_target(out)
+    if most_loss is not None:
+        whole = out.with_name(f"{out.name}.whole")
+        train(options, whole, auto=auto, minutes=minutes)
+        if not compress(options, whole, out, most_loss):
+            whole.rename(out)
+        return
     chosen = options.training_config()
     started = time.perf_counter()
     preparation = _prepare(options.dataset(), chosen, out.with_name(f"{out.name}.events"))

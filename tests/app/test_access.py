@@ -36,8 +36,8 @@ EXPECTED = {
         ],
     },
     "write": {
-        "POST": ["/rate", "/feedback", "/items"],
-        "PUT": ["/feedback", "/items/{item_id:path}/image", "/items/{item_id:path}/audio"],
+        "POST": ["/rate", "/feedback", "/events/bulk", "/items"],
+        "PUT": ["/feedback", "/events/bulk", "/items/{item_id:path}/image", "/items/{item_id:path}/audio"],
         "PATCH": ["/items/{item_id:path}"],
         "DELETE": ["/rate/{ids:path}", "/rate/{user_id:path}/{item_id:path}", "/items/{item_id:path}"],
     },
