@@ -1,7 +1,6 @@
 """What one plain query costs inside the engine, by stage, beside the same networks and a flat search alone.
 
-python benchmarks/one_query.py --bundle bundles/demo [--bundle FOLDER ...] [--events 50 128] [--queries 40]
-                               [--rounds 30]
+python benchmarks/one_query.py --bundle bundles/demo [--bundle FOLDER ...] [--events 50 128] [--rounds 30]
 
 Random histories of known items are answered one by one (n = 10) in one process with one thread. Everything is CPU time
 of the process, and of each query and stage the least of all rounds counts, since a busy machine only adds; figures are
