@@ -64,8 +64,8 @@ def next_event(network: UserEncoder, histories: Histories, _config: RetrieverCon
     assert isinstance(network, SequenceEncoder)  # noqa: S101 (the config has checked it)
     # The last event of a row has no successor: it is a target only.
     has_next = histories.real[:, 1:]
-    arrays = (histories.indices, histories.values, histories.ages)
-    read = Histories(*(array[:, :-1] for array in arrays), histories.lengths - 1)
+    indices, values, ages = (array[:, :-1] for array in (histories.indices, histories.values, histories.ages))
+    read = Histories(indices, values, ages, histories.lengths - 1)
     queries = network.states(*read.inputs(network))[has_next]
     owner = torch.arange(len(queries), device=queries.device)
     return Examples(queries, owner, histories.indices[:, 1:][has_next], histories.values[:, 1:][has_next])

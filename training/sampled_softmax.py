@@ -24,13 +24,14 @@ def sampled_softmax(
     queries [Q,E], vectors of their targets `right` [Q,E] and of drawn items `wrong` [M,E], which are drawn oftener than
     uniformly by the logarithm `correction` [M]; `same` are the items of both, [Q] and [M].
     """
-    loss: Tensor = _SampledSoftmax.apply(queries, right, wrong, correction, *same, weights)
+    given = (queries, right, wrong, correction, *same, weights)
+    loss: Tensor = _SampledSoftmax.apply(*given)  # type: ignore[no-untyped-call]
     return loss
 
 
 class _SampledSoftmax(torch.autograd.Function):
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any,  # noqa: ANN401 (torch names no type)
         queries: Tensor,
         right: Tensor,
