@@ -14,6 +14,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
@@ -27,14 +28,15 @@ from engine.events import Event, History
 from engine.index import VectorIndex
 from engine.item_vectors import ItemVectors
 from engine.items import ItemTable
-from engine.manifest import DataSection, Manifest, RatingSection, SourceSection
+from engine.manifest import DataSection, Manifest, RankerSection, RatingSection, SourceSection
 from engine.neighbours import NeighbourTable
 from engine.packed_texts import PackedTexts
 from engine.probe import Probe
 from engine.vocabulary import Vocabulary
 from engine.window import HistoryWindow
 from models import SASRec
-from training.export import export_encoder
+from models.ncf import NCF
+from training.export import export_encoder, export_ranker
 
 WIDTH, CENTRES, LOT = 64, 1_000, 1 << 18
 EVENTS_AN_ITEM = 100
@@ -81,10 +83,14 @@ GENRES = [
 Floats = npt.NDArray[np.float32]
 
 
-def make(folder: Path, items: int, *, has_index: bool = False, neighbours: int = 20, seed: int = 1) -> Bundle:
+def make(
+    folder: Path, items: int, *, has_index: bool = False, has_ranker: bool = False, neighbours: int = 20, seed: int = 1
+) -> Bundle:
     """Write a bundle of so many items, and return it as it opens."""
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
         bundle = _bundle(Path(scratch), items, has_index, neighbours, np.random.default_rng(seed))
+        if has_ranker:
+            bundle = _reranked(bundle)
         return bundle.save(folder)
 
 
@@ -113,6 +119,17 @@ def _bundle(scratch: Path, count: int, has_index: bool, neighbours: int, random:
     recommender = bundle.recommender()
     probe = Probe.record(recommender, [*asked, History()])
     return Bundle(manifest, items, encoded, None, probe)
+
+
+def _reranked(bundle: Bundle) -> Bundle:
+    """Return the bundle with an NCF behind its source, with random weights and the features that training gives it."""
+    features = ["retrieval_score", "retrieval_rank", "popularity", "recency", "item_knn", "item_knn_10"]
+    network = NCF(WIDTH + 1, len(features))
+    section = RankerSection(model="ncf", config={}, features=features)
+    manifest = bundle.manifest.model_copy(update={"ranker": section})
+    ranked = replace(bundle, manifest=manifest, ranker=export_ranker(network, WIDTH + 1, len(features)))
+    asked = histories(bundle.items.vocabulary, bundle.items.columns["popularity"], PROBED, np.random.default_rng(2))
+    return replace(ranked, probe=Probe.record(ranked.recommender(), [*asked, History()]))
 
 
 def _ids(count: int) -> Iterator[str]:

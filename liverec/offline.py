@@ -79,7 +79,8 @@ def train(
         return
     chosen = options.training_config()
     started = time.perf_counter()
-    preparation = _prepare(options.dataset(), chosen, out.with_name(f"{out.name}.events"))
+    kept = None if auto else out.with_name(f"{out.name}.events")
+    preparation = _prepare(options.dataset(), chosen, kept)
     for report in preparation.reports.values():
         console.print(report.table())
     if minutes is not None and not auto:
@@ -90,7 +91,8 @@ def train(
     else:
         bundle = _train(preparation, chosen, out)
     console.print(_metrics_table(f"{preparation.name}, {preparation.split.protocol}", bundle.manifest.metrics))
-    shutil.rmtree(out.with_name(f"{out.name}.events"), ignore_errors=True)
+    if kept is not None and chosen.stream:
+        shutil.rmtree(kept)
     console.print(f"bundle {bundle.model_version} is in {out}, after {time.perf_counter() - started:.0f} s")
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from engine.errors import DataError
+from engine.errors import ConfigError, DataError
 from engine.events import RATING
 from engine.vocabulary import Vocabulary
 from engine.window import HistoryWindow
@@ -55,6 +55,8 @@ class Preparation:
     @classmethod
     def of(cls, dataset: Dataset, config: TrainingConfig) -> Preparation:
         """Clean and split a data set; raises DataError if too little is left to learn from."""
+        if config.stream:
+            raise ConfigError("stream = true is for `liverec train` without --auto; leave it out")
         cleaned = {part: clean(frame, config.cleaning) for part, frame in dataset.parts.items()}
         split = _split({part: frame for part, (frame, _) in cleaned.items()}, config.split)
         reports = {part: report for part, (_, report) in cleaned.items()}

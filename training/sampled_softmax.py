@@ -24,7 +24,8 @@ def sampled_softmax(
     queries [Q,E], vectors of their targets `right` [Q,E] and of drawn items `wrong` [M,E], which are drawn oftener than
     uniformly by the logarithm `correction` [M]; `same` are the items of both, [Q] and [M].
     """
-    loss: Tensor = _SampledSoftmax.apply(queries, right, wrong, correction, *same, weights)  # type: ignore[no-untyped-call]
+    given = (queries, right, wrong, correction, *same, weights)
+    loss: Tensor = _SampledSoftmax.apply(*given)  # type: ignore[no-untyped-call]
     return loss
 
 

@@ -24,6 +24,7 @@ from training.preparation import Preparation, Stored, check_enough, window_of
 from training.split import Split, leave_one_out
 from training.stored_events import StoredEvents, StoredEventsWriter
 
+BUCKETS, TRAIN = "buckets", "train"
 NEEDS_ALL = "needs all events at once, and they are streamed"
 
 
@@ -38,11 +39,11 @@ def streamed(
     check_streamable(dataset, config)
     events = dataset.parts[ALL]
     _check_complete(dataset.name, events)
-    shutil.rmtree(folder, ignore_errors=True)
+    _clear(folder)
     names, sizes = Names.of(events)
-    buckets = EventBuckets(folder / "buckets", names, sizes, bucket)
+    buckets = EventBuckets(folder / BUCKETS, names, sizes, bucket)
     buckets.fill(events, batch)
-    return _Streamed(dataset, config, names).preparation(buckets, folder / "train")
+    return _Streamed(dataset, config, names).preparation(buckets, folder / TRAIN)
 
 
 def check_streamable(dataset: Dataset, config: TrainingConfig) -> None:
@@ -65,6 +66,17 @@ def check_streamable(dataset: Dataset, config: TrainingConfig) -> None:
         raise ConfigError(f"{wrong[0]} {NEEDS_ALL}; change it, or set stream = false")
     if set(dataset.parts) != {ALL}:
         raise ConfigError(f"{dataset.name} brings its own split, which {NEEDS_ALL}; set stream = false")
+
+
+def _clear(folder: Path) -> None:
+    """Delete what an earlier preparation has left; raises ConfigError if there is anything else."""
+    if not folder.exists():
+        return
+    if strange := sorted({each.name for each in folder.iterdir()} - {BUCKETS, TRAIN}):
+        raise ConfigError(
+            f"{folder} holds {strange[0]}, which is not of streamed events; move it or choose another --out"
+        )
+    shutil.rmtree(folder)
 
 
 def _check_complete(name: str, events: pl.LazyFrame) -> None:

@@ -187,6 +187,19 @@ def test_what_needs_all_events_at_once_is_refused(fields: dict[str, object], tmp
     assert not folder.exists()
 
 
+def test_a_folder_of_something_else_is_left_alone(tmp_path: Path, folder: Path) -> None:
+    folder.mkdir()
+    (folder / "diary.txt").write_text("dear diary")
+    with pytest.raises(ConfigError, match=r"holds diary\.txt"):
+        streamed(dataset(tmp_path, world()), config(), folder)
+    assert (folder / "diary.txt").exists()
+
+
+def test_reading_at_once_is_not_told_to_stream(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="stream = true is for"):
+        Preparation.of(dataset(tmp_path, world()), config(stream=True))
+
+
 @pytest.mark.parametrize(("column", "message"), [("timestamp", "have no timestamp"), ("rating", "have no value")])
 def test_gaps_are_refused(column: str, message: str, tmp_path: Path, folder: Path) -> None:
     events = world().with_columns(pl.when(pl.int_range(pl.len()) > 5).then(column))
