@@ -3,6 +3,7 @@ PIP_FLAGS ?=
 PYTEST_FLAGS ?= -n 2 --dist loadfile --no-loadscope-reorder
 DEMO_FLAGS ?=
 LOCK_FLAGS ?=
+BENCH_FLAGS ?=
 AUDIT_FLAGS ?=
 
 BIN := .venv/bin
@@ -16,12 +17,13 @@ unexport PYTHONDONTWRITEBYTECODE
 # With make -j, two pips would write into one .venv at once.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lock sbom clean
+.PHONY: help demo test check bench format lock sbom clean
 
 help:
 	@echo "make demo     fetch MovieLens 100K, train on it, serve it at http://127.0.0.1:8000; Ctrl-C ends it"
 	@echo "make test     run the tests"
 	@echo "make check    lint and type-check the code, audit what is locked, check the Dockerfile and docker-compose.yml"
+	@echo "make bench    measure serving beside the ceiling of this machine, and fail where it fell behind (needs wrk)"
 	@echo "make format   format the code, and fix what ruff can fix"
 	@echo "make lock     make the locks of the images anew, after each change of dependencies"
 	@echo "make sbom     write to build/ what each image holds (CycloneDX)"
@@ -32,6 +34,7 @@ help:
 	@echo "  PIP_FLAGS='--extra-index-url …'  for pip install, for example an index with CPU builds of torch"
 	@echo "  PYTEST_FLAGS='-n 4 -k store'     for pytest, instead of those at the top of the Makefile"
 	@echo "  DEMO_FLAGS='--port 8001'         for liverec demo"
+	@echo "  BENCH_FLAGS='--no-peer'          for benchmarks/serving.py, for example without LibRecommender's server"
 	@echo "  LOCK_FLAGS=--upgrade             to lock the newest versions; without it what is locked stays where it can"
 	@echo "  AUDIT_FLAGS=--required           to fail where the database of vulnerabilities cannot be reached"
 
@@ -50,6 +53,9 @@ check: $(DEV)
 	$(strip $(BIN)/python -m supply.audit $(AUDIT_FLAGS))
 	$(BIN)/hadolint Dockerfile
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+
+bench: $(DEV)
+	$(BIN)/python benchmarks/serving.py --gate $(BENCH_FLAGS)
 
 format: $(DEV)
 	$(BIN)/ruff check --fix
