@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
 from itertools import compress
@@ -64,7 +63,7 @@ class Trends:
         self._window = window
         self._knows = knows
         self._metrics = metrics
-        self._turn, self._waiting = asyncio.Lock(), list[tuple[Event, float]]()
+        self._waiting, self._is_counting = list[tuple[Event, float]](), False
         self._top: dict[TrendWindow, tuple[float, list[Trend]]] = {}
         self.clock: Callable[[], float] = time.time
 
@@ -75,11 +74,16 @@ class Trends:
         dislike. What was counted stays counted when it is rated anew or undone.
         """
         self._waiting += self._weighted(events)
-        # What comes while others are counted is counted with the next: each round trip may wait for a disk.
-        async with self._turn:
-            waiting, self._waiting = self._waiting, []
-            for start in range(0, len(waiting), LOT):
-                await self._count_lot(waiting[start : start + LOT])
+        # What comes while others are counted is counted by whoever counts them: each round trip may wait for a disk.
+        if self._is_counting:
+            return
+        self._is_counting = True
+        try:
+            while self._waiting:
+                lot, self._waiting = self._waiting[:LOT], self._waiting[LOT:]
+                await self._count_lot(lot)
+        finally:
+            self._is_counting = False
 
     async def best(self, window: TrendWindow, n: int, are_wanted: Wanted) -> list[Trend]:
         """Return the n wanted items that trend most, fewer only where no more do; raises StoreError.
