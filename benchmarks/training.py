@@ -26,7 +26,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import venv
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from operator import attrgetter
@@ -36,6 +35,7 @@ from typing import IO, Any
 
 import numpy as np
 import result
+from peers.environment import TORCH, PeerError, installed, last_lines
 from peers.epochs import LIST_LENGTH, events
 
 # A script finds its own folder first, and there this file, which is called as the package is.
@@ -47,7 +47,6 @@ METRIC = f"NDCG@{LIST_LENGTH}"
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 NETWORKS = ("sasrec", "gru4rec", "multvae", "neumf")
 RECTOOLS = ("sasrec_equal", "sasrec")
-TORCH = "torch==2.13.0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,35 +78,6 @@ class Point:
     seconds: float
     processor_seconds: float
     ndcg: float
-
-
-class PeerError(Exception):
-    """A peer could not be installed or run."""
-
-
-def installed(name: str, venvs: Path) -> Path:
-    """Return the python of the peer's environment, which is made if it is not there with the same packages."""
-    folder, packages = venvs.resolve() / name, PEERS[name].requirements
-    python, marker = folder / "bin" / "python", folder / "packages.txt"
-    wanted = " ".join(packages)
-    if not marker.exists() or marker.read_text() != wanted:
-        venv.create(folder, clear=True, with_pip=True)
-        # torch alone and first: a range that any release satisfies may bring gigabytes of GPU libraries.
-        for requirements in dict.fromkeys((packages[:1], packages)):
-            pip(python, requirements)
-        marker.write_text(wanted)
-    return python
-
-
-def pip(python: Path, requirements: tuple[str, ...]) -> None:
-    command = [python, "-m", "pip", "install", "--quiet", *requirements]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise PeerError(f"pip install {' '.join(requirements)}: {last_lines(done.stderr)}")
-
-
-def last_lines(text: str, count: int = 5) -> str:
-    return "\n".join(text.strip().splitlines()[-count:])
 
 
 class Judge:
@@ -180,7 +150,7 @@ class Runs:
         return self._done[key]
 
     def _trained(self, name: str, network: str) -> list[Point]:
-        python = installed(name, self._options.venvs)
+        python = installed(name, PEERS[name].requirements, self._options.venvs)
         curve: list[Point] = []
         for point in self._points(name, python, PEERS[name].driver, network, self._options.minutes):
             curve.append(point)

@@ -13,16 +13,18 @@ class PeerError(Exception):
     """A peer could not be installed or run."""
 
 
-def installed(name: str, packages: tuple[str, ...], venvs: Path) -> Path:
-    """Return the python of the peer's environment, which is made if it is not there with the same packages."""
+def installed(name: str, requirements: tuple[str, ...], venvs: Path) -> Path:
+    """Return the python of the peer's environment, which is made if it is not there with the same packages.
+
+    The first requirement is installed alone: a range that any release of torch satisfies may bring gigabytes.
+    """
     folder = venvs.resolve() / name
     python, marker = folder / "bin" / "python", folder / "packages.txt"
-    wanted = " ".join((TORCH, *packages))
+    wanted = " ".join(requirements)
     if not marker.exists() or marker.read_text() != wanted:
         venv.create(folder, clear=True, with_pip=True)
-        # torch alone and first: a range that any release satisfies may bring gigabytes of GPU libraries.
-        for requirements in ((TORCH,), (TORCH, *packages)):
-            _pip(python, requirements)
+        for lot in dict.fromkeys((requirements[:1], requirements)):
+            _pip(python, lot)
         marker.write_text(wanted)
     return python
 
