@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from tiny import TINY
 
 from engine.errors import RoomError, TrainingError
 from engine.index_settings import IndexSettings
 from engine.item_vectors import ItemVectors
 from training.config import TrainingConfig
 from training.index_config import IndexConfig
+from training.pipeline import Pipeline
+from training.preparation import Preparation
 from training.source_index import source_index
 
 RANDOM = np.random.default_rng(0)
@@ -58,3 +63,17 @@ def test_how_an_index_searches_is_no_part_of_what_a_run_trains() -> None:
     plain, other = TrainingConfig(), TrainingConfig.model_validate({"index": {"vectors": "int8", "recall": 0.5}})
     assert plain.digest("data") == other.digest("data")
     assert plain.resumable_digest("data") == other.resumable_digest("data")
+
+
+def test_a_bundle_is_served_with_the_index_and_the_vectors_that_the_config_asks_for(
+    tiny_preparation: Preparation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.source_index.FEWEST_USERS", 10)
+    index = {"index": {"kind": "ivf", "vectors": "int8", "recall": 0.5}}
+    config = TrainingConfig.model_validate(TINY | index | {"report": False})
+    bundle = Pipeline(tiny_preparation, config, print).run(tmp_path / "bundle")
+    settings = bundle.manifest.indexes["sasrec"]
+    assert (settings.kind, settings.wanted) == ("ivf", 0.5)
+    assert bundle.manifest.vector_types["sasrec"] == "int8"
+    assert (tmp_path / "bundle" / "sasrec_outputs.npy").stat().st_size < 24 * (17 + 4) + 200
+    bundle.probe.check(bundle.recommender())
