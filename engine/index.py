@@ -36,10 +36,10 @@ class VectorIndex:
         exact_up_to: int = EXACT_UP_TO,
         ids: Indices | None = None,
         settings: IndexSettings | None = None,
-        path: Path | None = None,
+        is_mapped: bool = False,
     ) -> None:
         self._index = index
-        self._path = path
+        self._is_mapped = is_mapped
         self._exact_up_to = exact_up_to
         self._ids = ids
         self._translation = faiss.Int64Vector()
@@ -57,7 +57,7 @@ class VectorIndex:
 
     def tuned(self, settings: IndexSettings) -> VectorIndex:
         """Return the same index, searched in another way."""
-        return VectorIndex(self._index, self._exact_up_to, self._ids, settings, self._path)
+        return VectorIndex(self._index, self._exact_up_to, self._ids, settings, self._is_mapped)
 
     def extended(self, ids: Indices, vectors: Floats, is_unwanted: Callable[[], bool]) -> VectorIndex | None:
         """Return an index with further rows [S,E] of the items `ids` [S]; None if it became unwanted meanwhile.
@@ -80,7 +80,7 @@ class VectorIndex:
         """Map an index of `count` vectors that `save` wrote; raises BundleError on anything else."""
         IndexFile.check(path, count, width)
         with unreadable(path, "train again"):
-            return cls(faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC), settings=settings, path=path)
+            return cls(faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC), settings=settings, is_mapped=True)
 
     def save(self, path: Path) -> None:
         """Write the index to a file."""
@@ -110,7 +110,8 @@ class VectorIndex:
         # So few rows that to look at each is quicker than the graph.
         if self.kind == "flat" or (forbidden and left <= self._exact_up_to):
             return self._named(*self._look_at(queries, k, selector))
-        width = round(max(self.settings.scaled(k)[0], 2 * k) * widened(left, len(self)))
+        least = k if self.settings.recall is not None else 2 * k
+        width = round(max(self.settings.scaled(k)[0], least) * widened(left, len(self)))
         with threads_for(len(queries)):
             parameters = faiss.SearchParametersHNSW(sel=selector, efSearch=width)
             scores, rows = self._index.search(queries, k, params=parameters)
@@ -120,8 +121,10 @@ class VectorIndex:
         return self._named(rows, scores)
 
     def _copy(self) -> Any:  # noqa: ANN401
-        # What is mapped cannot grow: FAISS would end the process.
-        return faiss.clone_index(self._index) if self._path is None else faiss.read_index(str(self._path))
+        # What is mapped cannot grow: FAISS would end the process. And the file may be another by now.
+        if self._is_mapped:
+            return faiss.deserialize_index(faiss.serialize_index(self._index))
+        return faiss.clone_index(self._index)
 
     def _item_indices(self) -> Indices:
         return np.arange(len(self)) if self._ids is None else self._ids

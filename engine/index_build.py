@@ -64,7 +64,8 @@ class IndexBuild:
     def _inverted(self) -> InvertedIndex:
         plan = self._plan
         sample = self._sample(max(TRAINED_A_LIST * plan.lists, FEWEST_TRAINED))
-        projection = ListProjection.learned(sample, self.queries, plan.code_width)
+        # The others measure what was tuned, and must be new to all of it.
+        projection = ListProjection.learned(sample, self.queries[::2], plan.code_width)
         projected = projection.items(sample)
         centroids = self._centroids(projected)
         nearest = faiss.IndexFlatL2(plan.code_width)

@@ -22,7 +22,7 @@ MOST_SHORT = 64
 """Of how many numbers a code of half-bytes is, at most."""
 UNSHARED_UP_TO = 4_000_000
 FEWEST_LISTS, MOST_LISTS = 16, 16_384
-LISTS_A_ROOT = 4
+LISTS_A_ROOT = 2
 """Lists for each square root of the number of items."""
 TRAINED_A_LIST = 48
 ID_BYTES = 8
@@ -75,7 +75,8 @@ class IndexPlan:
             return
         lists = int(np.clip(LISTS_A_ROOT * 2 ** np.round(np.log2(max(count, 1) ** 0.5)), FEWEST_LISTS, MOST_LISTS))
         lists = max(1, min(lists, count // 4))
-        whole = LANES * max(1, round(width / LANES))
+        # Beside the widths of lists, narrow vectors are kept whole, and wide ones lose next to nothing.
+        whole = LANES * (-(-(width + 1) // LANES) if width <= 2 * LANES else round(width / LANES))
         short = min(MOST_SHORT, LANES * max(1, -(-3 * width // (4 * LANES))))
         choices = cls("ivfpq", count, width, lists, short, short // 2), cls("ivf", count, width, lists, whole, whole)
         # Codes that are not mapped are each worker's own.

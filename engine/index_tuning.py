@@ -16,7 +16,7 @@ from engine.vector_table import Table
 Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
 STEP = 1.2
-NARROWEST, WIDEST_GRAPH = 4, 4_096
+NARROWEST, WIDEST_GRAPH = 1, 4_096
 CANDIDATES = (1.05, 1.25, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 15, 20)
 """How many are scored again, for each that is wanted."""
 SCANNED_NUMBER, SCORED_AGAIN = 0.1, 200.0
@@ -76,7 +76,7 @@ def _recalls(
     """Yield numbers of candidates, and which share of the truth is among so many, for each query."""
     k = truth.shape[1]
     if isinstance(index, VectorIndex):
-        settings = IndexSettings(kind="hnsw", width=width, k=k)
+        settings = IndexSettings(kind="hnsw", width=width, k=k, recall=0.0)
         yield k, _hits(index.tuned(settings).search(queries, k)[0], truth)
         return
     wanted = [min(round(each * k), len(index)) for each in CANDIDATES]

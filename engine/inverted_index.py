@@ -94,7 +94,8 @@ class InvertedIndex:
         """Return the rows [B,count] that are best by their codes, best first, -1 where there are fewer."""
         selector = faiss.IDSelectorNot(faiss.IDSelectorBitmap(forbidden.bits)) if forbidden else None
         projected, lists = self._projection.queries(queries), min(lists, self.lists)
-        with threads_for(len(queries)):
+        # A wild number makes a useless search, not a warning for each.
+        with threads_for(len(queries)), np.errstate(over="ignore", invalid="ignore"):
             products, nearest = self._index.quantizer.search(projected, lists)
             # How wide a list is decides whether it is looked at, not what is found there.
             products -= projected[:, -1:] * self._widths[nearest]
@@ -130,15 +131,14 @@ class InvertedIndex:
             return exact_search(self._table, queries, k, forbidden)
         lists, candidates = self.settings.scaled(k)
         rows = self.proposed(queries, min(candidates, count), round(lists * widened(left, count)), forbidden)
-        if (rows[:, k - 1] < 0).any():
-            # The lists that were looked at have too few rows.
-            return exact_search(self._table, queries, k, forbidden)
         starts = range(0, len(queries), QUERIES_AT_ONCE)
         parts = [slice(start, start + QUERIES_AT_ONCE) for start in starts]
         found = [self._scored_again(queries[part], rows[part], k) for part in parts]
-        if len(found) == 1:
-            return found[0]
-        return np.concatenate([each for each, _ in found]), np.concatenate([each for _, each in found])
+        indices, scores = found[0] if len(found) == 1 else map(np.concatenate, zip(*found, strict=True))
+        # The lists that were looked at have too few rows for these.
+        if (short := rows[:, k - 1] < 0).any():
+            indices[short], scores[short] = exact_search(self._table, queries[short], k, forbidden)
+        return indices, scores
 
     def _scored_again(self, queries: Floats, rows: Indices, k: int) -> tuple[Indices, Floats]:
         vectors = self._table[rows] if len(queries) > 1 else self._table[rows[0]][None]

@@ -30,7 +30,8 @@ class ListProjection:
     def learned(cls, items: Floats, queries: Floats, width: int) -> ListProjection:
         """Learn from items [S,E] and queries [Q,E] how to make codes of `width` numbers."""
         moments = queries.T.astype(np.float64) @ queries / len(queries)
-        moments += SMALLEST * (np.trace(moments) / len(moments) + SMALLEST) * np.eye(len(moments))
+        # Few queries tell little of many dimensions: the fewer, the more they count as alike in all directions.
+        moments += (np.trace(moments) / len(queries) + SMALLEST) * np.eye(len(moments))
         values, axes = np.linalg.eigh(moments)
         root, inverse = (axes * values**power @ axes.T for power in (0.5, -0.5))
         spread = np.atleast_2d(np.cov(items.T.astype(np.float64)))

@@ -88,12 +88,13 @@ def deep_array(content: bytes, random: np.random.Generator) -> bytes:
 
 
 def wild_array(content: bytes, random: np.random.Generator) -> bytes:
-    numbers = np.frombuffer(content[128 : len(content) // 4 * 4], dtype="<u4").copy()
+    whole = len(content) - (len(content) - 128) % 4
+    numbers = np.frombuffer(content[128:whole], dtype="<u4").copy()
     if not len(numbers):
         return extended(content, random)
     wild = np.array([0x7F800000, 0xFF800000, 0x7FC00000, 0x7F7FFFFF, 0x00000001], dtype="<u4")
     numbers[random.integers(len(numbers), size=1 + len(numbers) // 10)] = random.choice(wild)
-    return content[:128] + numbers.tobytes()
+    return content[:128] + numbers.tobytes() + content[whole:]
 
 
 def wild_integers(content: bytes, random: np.random.Generator) -> bytes:

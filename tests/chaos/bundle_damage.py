@@ -21,7 +21,11 @@ from engine.bundle_folder import BundleFolder
 from engine.bundle_key import BundleKey
 from engine.bundle_layout import MANIFEST, SEAL, SIGNATURE
 from engine.errors import BundleError
-from engine.index import VectorIndex
+from engine.events import History
+from engine.index_build import IndexBuild
+from engine.index_plan import IndexPlan
+from engine.index_settings import IndexKind
+from engine.probe import Probe
 
 Damage = Callable[[Path], None]
 FLIPS: dict[str, Callable[[int], int]] = {
@@ -206,19 +210,16 @@ def craft(bundle: Path, folder: Path, size: int, seed: int) -> dict[str, object]
     Each is opened in a process of its own with bounded memory, which recomputes the probe. Without the key of the
     signature not one of them opens.
     """
-    graph = folder / "graph"
-    opened = Bundle.open(bundle)
-    encoded = {
-        name: replace(each, index=each.index and VectorIndex.build(each.vectors.outputs, exact_up_to=10))
-        for name, each in opened.encoded.items()
-    }
-    replace(opened, encoded=encoded).save(graph)
+    kinds: tuple[IndexKind, ...] = ("hnsw", "ivf", "ivfpq")
+    opened, bundles = Bundle.open(bundle), (bundle, *(folder / kind for kind in kinds))
+    for kind in kinds:
+        _indexed(opened, kind).save(folder / kind)
     key = BundleKey.generate()
     random, counts, wrong = np.random.default_rng(seed), Counter(), []
     with opened_apart() as outcome:
-        for source in (bundle, graph):
+        for source in bundles:
             assert outcome(source) == ("accepted", ""), f"{source} itself: {outcome(source)}"
-        for what, source, name, content in crafted_bundles((bundle, graph), size, random):
+        for what, source, name, content in crafted_bundles(bundles, size, random):
             copy = folder / "crafted"
             shutil.copytree(source, copy)
             BundleFolder.sign(copy, key)
@@ -232,3 +233,16 @@ def craft(bundle: Path, folder: Path, size: int, seed: int) -> dict[str, object]
             shutil.rmtree(copy)
     assert not wrong, "\n".join(wrong[:20])
     return {"crafted": size, "forged signatures accepted": 0, "crashes": 0, "hangs": 0, **counts}
+
+
+def _indexed(bundle: Bundle, kind: IndexKind) -> Bundle:
+    """Return a bundle with another index and, for one kind, with vectors as bytes; its answers are its own."""
+    encoded = {}
+    for name, each in bundle.encoded.items():
+        vectors = each.vectors.stored_as("int8" if kind == "ivf" else "float32")
+        plan = IndexPlan.of(*vectors.outputs.shape, kind=kind)
+        index = None if each.index is None else IndexBuild(vectors.outputs, plan).run()
+        encoded[name] = replace(each, vectors=vectors, index=index)
+    other = replace(bundle, encoded=encoded)
+    histories = [History.of(case.events) for case in bundle.probe.cases]
+    return replace(other, probe=Probe.record(other.recommender(), histories))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,18 @@ from hypothesis import strategies as st
 
 from engine.atomic import atomic_folder
 from engine.bundle import Bundle
+from engine.bundle_folder import BundleFolder
+from engine.bundle_reading import read_networks
 from engine.errors import BundleError, ConfigError
+from engine.events import History
+from engine.index_build import IndexBuild
+from engine.index_plan import IndexPlan
+from engine.index_settings import IndexKind
+from engine.index_tuning import tuned
 from engine.probe import Probe
+from engine.vector_table import VectorType
 
+QUERIES = np.random.default_rng(0).normal(size=(64, 17)).astype(np.float32)
 EVERY_KIND_OF_FILE = [
     "sasrec_encoder.onnx",
     "sasrec_index.faiss",
@@ -74,6 +84,37 @@ def test_nothing_in_a_bundle_is_pickled(tiny_bundle: Path) -> None:
     }
     for path in tiny_bundle.glob("*.npy"):
         np.load(path, allow_pickle=False)
+
+
+@pytest.mark.parametrize(("kind", "vectors"), [("ivf", "int8"), ("ivfpq", "float16"), ("hnsw", "float32")])
+def test_other_indexes_and_vectors_open_as_they_were_saved(
+    opened: Bundle, tmp_path: Path, kind: IndexKind, vectors: VectorType
+) -> None:
+    encoded = {}
+    for name, each in opened.encoded.items():
+        stored = each.vectors.stored_as(vectors)
+        plan = IndexPlan.of(*stored.outputs.shape, kind=kind)
+        index = (
+            None if each.index is None else tuned(IndexBuild(stored.outputs, plan).run(), stored.outputs, QUERIES, 0.9)
+        )
+        encoded[name] = replace(each, vectors=stored, index=index)
+    changed = replace(opened, encoded=encoded)
+    histories = [History.of(case.events) for case in opened.probe.cases]
+    changed = replace(changed, probe=Probe.record(changed.recommender(), histories))
+    again = changed.save(tmp_path / "changed")
+    assert again.manifest.indexes["sasrec"].kind == kind
+    assert again.manifest.indexes == {name: each.index.settings for name, each in encoded.items() if each.index}
+    assert set(again.manifest.vector_types.values()) == {vectors}
+    again.probe.check(again.recommender())
+    Bundle.open(tmp_path / "changed").probe.check(Bundle.open(tmp_path / "changed").recommender())
+
+
+def test_vectors_of_another_type_than_the_manifest_says_are_refused(opened: Bundle, tmp_path: Path) -> None:
+    opened.save(tmp_path / "changed")
+    folder = BundleFolder.open(tmp_path / "changed")
+    manifest = folder.manifest.model_copy(update={"vector_types": {"sasrec": "int8"}})
+    with pytest.raises(BundleError, match=r"sasrec_inputs\.npy is float32.*wanted int8"):
+        read_networks(replace(folder, manifest=manifest))
 
 
 def _names(folder: Path) -> list[str]:

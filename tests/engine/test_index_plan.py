@@ -49,7 +49,7 @@ def test_an_index_that_cannot_be_built_in_what_is_free_is_refused(monkeypatch: p
 
 @pytest.mark.parametrize("kind", ["flat", "hnsw", "ivf", "ivfpq"])
 def test_the_sizes_are_those_of_the_files(kind: str, tmp_path: Path) -> None:
-    vectors = np.random.default_rng(0).normal(size=(20_000, 32)).astype(np.float32)
+    vectors = np.random.default_rng(0).normal(size=(6_000, 32)).astype(np.float32)
     plan = IndexPlan.of(*vectors.shape, kind=kind)
     IndexBuild(vectors, plan).run().save(tmp_path / "it.faiss")
     # Lists of half-bytes are filled up to whole blocks.

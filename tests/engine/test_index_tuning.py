@@ -13,9 +13,9 @@ from engine.index_tuning import tuned
 
 RANDOM = np.random.default_rng(0)
 CENTRES = RANDOM.normal(size=(60, 16)) * 2
-VECTORS = (CENTRES[RANDOM.integers(60, size=4_000)] + RANDOM.normal(size=(4_000, 16))).astype(np.float32)
-QUERIES = (CENTRES[RANDOM.integers(60, size=300)] + RANDOM.normal(size=(300, 16))).astype(np.float32)
-FRESH = (CENTRES[RANDOM.integers(60, size=200)] + RANDOM.normal(size=(200, 16))).astype(np.float32)
+VECTORS = (CENTRES[RANDOM.integers(60, size=2_000)] + RANDOM.normal(size=(2_000, 16))).astype(np.float32)
+QUERIES = (CENTRES[RANDOM.integers(60, size=800)] + RANDOM.normal(size=(800, 16))).astype(np.float32)
+FRESH = (CENTRES[RANDOM.integers(60, size=800)] + RANDOM.normal(size=(800, 16))).astype(np.float32)
 APPROXIMATE: tuple[IndexKind, ...] = ("hnsw", "ivf", "ivfpq")
 
 
@@ -34,17 +34,18 @@ def test_the_recall_that_was_asked_for_is_reached(kind: IndexKind) -> None:
     index = built(kind, 0.95)
     assert index.settings.kind == index.kind == kind
     assert index.settings.wanted == 0.95
-    assert recall(index) >= 0.94
+    assert recall(index) >= 0.93
     assert index.settings.recall == pytest.approx(recall(index), abs=0.03)
 
 
 @pytest.mark.parametrize("kind", ["ivf", "ivfpq"])
 def test_more_recall_costs_more(kind: IndexKind) -> None:
     index = IndexBuild(VECTORS, IndexPlan.of(*VECTORS.shape, kind=kind), QUERIES).run()
-    little, much = (tuned(index, VECTORS, QUERIES, wanted, 20).settings for wanted in (0.6, 0.99))
+    little, much = (tuned(index, VECTORS, QUERIES, wanted, 20).settings for wanted in (0.85, 0.99))
     assert little.width < much.width or little.candidates < much.candidates
     assert little.recall is not None
-    assert 0.55 < little.recall < 0.9
+    assert much.recall is not None
+    assert 0.83 < little.recall < much.recall - 0.05
 
 
 def test_what_cannot_be_reached_is_said() -> None:

@@ -15,8 +15,9 @@ from engine.index_settings import IndexKind
 from engine.inverted_index import InvertedIndex
 from engine.opened_index import opened_index
 
-ROWS, WIDTH, LISTS = 500, 16, 64
-VECTORS = np.random.default_rng(0).normal(size=(ROWS, WIDTH)).astype(np.float32)
+ROWS, WIDTH, LISTS = 500, 16, 32
+"""The width is that of a code: a number more than a vector has."""
+VECTORS = np.random.default_rng(0).normal(size=(ROWS, WIDTH - 1)).astype(np.float32)
 KINDS: tuple[IndexKind, ...] = ("ivf", "ivfpq")
 HEADER, COUNT = 37, 8
 QUANTIZER = HEADER + 16
@@ -32,7 +33,7 @@ FIRST_BLOCK = BLOCKS + 4 + 32
 def built() -> dict[IndexKind, InvertedIndex]:
     indexes = {}
     for kind in KINDS:
-        index = IndexBuild(VECTORS, IndexPlan.of(ROWS, WIDTH, kind=kind)).run()
+        index = IndexBuild(VECTORS, IndexPlan.of(ROWS, WIDTH - 1, kind=kind)).run()
         assert isinstance(index, InvertedIndex)
         assert (index.lists, index.code_width) == (LISTS, WIDTH)
         indexes[kind] = index
@@ -76,7 +77,7 @@ def test_what_was_saved_opens(lists: Saved, blocks: Saved) -> None:
 
 def test_most_lists_may_be_empty(tmp_path: Path) -> None:
     few = np.repeat(VECTORS[:3], 40, axis=0)
-    index = IndexBuild(few, IndexPlan.of(len(few), WIDTH, kind="ivf")).run()
+    index = IndexBuild(few, IndexPlan.of(*few.shape, kind="ivf")).run()
     assert isinstance(index, InvertedIndex)
     index.save(tmp_path / "few.faiss")
     again = opened_index(tmp_path / "few.faiss", few, index.settings, index.query_map)
@@ -93,11 +94,12 @@ def test_an_index_of_other_rows_or_another_kind_is_not_read(lists: Saved, blocks
             opened_index(saved.path, VECTORS, saved.index.settings, saved.index.query_map[:, 1:])
 
 
-@pytest.mark.parametrize("description", ["IVF4,Flat", "IVF4,SQ4", "IVF4,SQ8", "IVF4,PQ8", "IVF4,PQ8x4fs", "Flat"])
+@pytest.mark.parametrize("description", ["IVF4,Flat", "IVF4,SQ4", "IVF4,SQ8", "IVF4,PQ4x4", "IVF4,PQ8x4fs", "Flat"])
 def test_indexes_that_are_not_made_here_are_not_read(lists: Saved, blocks: Saved, description: str) -> None:
     index = faiss.index_factory(WIDTH, description, faiss.METRIC_INNER_PRODUCT)
-    index.train(VECTORS)
-    index.add(VECTORS)
+    wide = np.pad(VECTORS, ((0, 0), (0, 1)))
+    index.train(wide)
+    index.add(wide)
     for saved in (lists, blocks):
         faiss.write_index(index, str(saved.path))
         with pytest.raises(BundleError, match=r"faiss: FAISS must not read"):

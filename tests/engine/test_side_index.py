@@ -13,7 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.index import VectorIndex
+from engine.index_build import IndexBuild
 from engine.index_merge import IndexMerge
+from engine.index_plan import IndexPlan
+from engine.index_settings import IndexKind
+from engine.inverted_index import InvertedIndex
 from engine.row_set import RowSet
 from engine.side_index import LiveIndex
 
@@ -25,16 +29,24 @@ def vectors_of(ids: np.ndarray) -> np.ndarray:
     return np.stack([np.random.default_rng((3, int(each))).normal(size=WIDTH) for each in ids]).astype(np.float32)
 
 
+def built(kind: IndexKind) -> InvertedIndex:
+    """An index that looks at all of its lists, and so finds everything."""
+    table = vectors_of(np.arange(BASE))
+    index = IndexBuild(table, IndexPlan.of(BASE, WIDTH, kind=kind)).run()
+    assert isinstance(index, InvertedIndex)
+    return index
+
+
 QUERIES = np.random.default_rng(0).normal(size=(3, WIDTH)).astype(np.float32)
 
 
 class World:
     """A live index whose merges wait until they are told to go on, and the plain truth beside it."""
 
-    def __init__(self, merge_at: int = 5, exact_up_to: int = 10_000) -> None:
+    def __init__(self, merge_at: int = 5, exact_up_to: int = 10_000, kind: IndexKind | None = None) -> None:
         base = np.arange(BASE)
         self.waiting: list[IndexMerge] = []
-        main = VectorIndex.build(vectors_of(base), exact_up_to)
+        main = VectorIndex.build(vectors_of(base), exact_up_to) if kind is None else built(kind)
         self.index = LiveIndex(main, merge_at, self.waiting.append)
         self.forbidden = RowSet()
         self.there = set(base.tolist())
@@ -114,6 +126,20 @@ def test_a_merge_takes_what_was_there_when_it_began() -> None:
     assert world.found(99) == world.best(99)
     assert not world.index.is_merging
     assert len(world.index) == BASE + 9
+
+
+@pytest.mark.parametrize("kind", ["ivf", "ivfpq"])
+def test_lists_stay_as_they_are_while_what_came_grows_beside_them(kind: IndexKind) -> None:
+    world = World(merge_at=5, kind=kind)
+    lists = world.index._main._index
+    for _ in range(3):
+        world.add(7)
+        world.remove(world.ever - 3)
+        world.finish()
+        assert world.found(12) == world.best(12)
+    assert world.index._main._index is lists
+    assert len(world.index._main) > BASE
+    assert {each for row in world.found(99) for each in row} == world.there
 
 
 def test_dead_rows_are_not_taken_along() -> None:

@@ -46,6 +46,7 @@ def training_particulars(run: Run) -> Particulars:
     return [
         ("Retriever", _source(first)),
         *[("Further source", _source(each)) for each in others],
+        *_indexes(run.bundle),
         ("Ranker", _ranker(manifest.ranker)),
         *_content(manifest.content),
         *[("Rating predictor", each) for each in _rating_predictor(manifest.ratings)],
@@ -57,6 +58,16 @@ def training_particulars(run: Run) -> Particulars:
         ("Version", f"liverec {manifest.liverec_version}, git revision {manifest.git_revision[:12]}"),
         ("Digest of the run", manifest.run_digest[:12]),
         ("Libraries", libraries),
+    ]
+
+
+def _indexes(bundle: Bundle) -> Particulars:
+    """Return what an index that is not exact finds."""
+    settings = {name: each.index.settings for name, each in bundle.encoded.items() if each.index is not None}
+    return [
+        (f"Index of {name}", f"{each.kind}, finds {each.recall:.1%} of the best {each.k} (wanted: {each.wanted:.0%})")
+        for name, each in settings.items()
+        if each.kind != "flat" and each.recall is not None and each.wanted is not None
     ]
 
 
