@@ -105,7 +105,7 @@ def test_the_first_source_alone_is_the_retrieved_order(bundle: Bundle) -> None:
     [
         ({"sources": []}, "sources"),
         ({"neighbour_tables": ["ease"]}, r"there is no table for \['item_knn'\]"),
-        ({"format_version": 1}, r"format_version.*this version reads format 3, train again"),
+        ({"format_version": 1}, r"format_version.*this version reads format 4, train again"),
     ],
 )
 def test_a_manifest_that_does_not_fit_is_refused(bundle: Bundle, wrong: dict[str, object], message: str) -> None:
