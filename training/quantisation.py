@@ -35,8 +35,8 @@ def int8_network(encoded: bytes, name: str) -> bytes:
             inputs = [f"{tensor.name}.int8", f"{tensor.name}.scale"]
             # Before all that reads it.
             graph.node.insert(0, helper.make_node("DequantizeLinear", inputs, [tensor.name], axis=weights.ndim - 1))
-    noted: Any
-    for noted in (model, graph, *graph.node):
+    noted_ones: list[Any] = [model, graph, *graph.node]
+    for noted in noted_ones:
         del noted.metadata_props[:]
         noted.doc_string = ""
     smaller: bytes = model.SerializeToString()
