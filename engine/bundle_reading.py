@@ -60,4 +60,5 @@ def _index(files: BundleFolder, name: str, outputs: Table) -> SearchIndex:
     query_map = None
     if has_query_map(files.manifest, name):
         query_map = files.array(QUERY_MAP.format(name), outputs.shape[1])
-    return opened_index(files.path / INDEX.format(name), outputs, files.manifest.indexes.get(name), query_map)
+    path, settings = files.path / INDEX.format(name), files.manifest.indexes.get(name)
+    return opened_index(path, outputs, settings, query_map, is_checked=files.is_vouched)

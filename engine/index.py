@@ -76,9 +76,12 @@ class VectorIndex:
         return VectorIndex(index, self._exact_up_to, np.concatenate((self._item_indices(), ids)), settings)
 
     @classmethod
-    def open(cls, path: Path, count: int, width: int, settings: IndexSettings | None = None) -> VectorIndex:
-        """Map an index of `count` vectors that `save` wrote; raises BundleError on anything else."""
-        IndexFile.check(path, count, width)
+    def open(
+        cls, path: Path, count: int, width: int, settings: IndexSettings | None = None, *, is_checked: bool = False
+    ) -> VectorIndex:
+        """Map an index of `count` vectors that `save` wrote; raises BundleError on anything else, if not `is_checked`."""
+        if not is_checked:
+            IndexFile.check(path, count, width)
         with unreadable(path, "train again"):
             return cls(faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC), settings=settings, is_mapped=True)
 
