@@ -79,7 +79,7 @@ class VectorIndex:
     def open(
         cls, path: Path, count: int, width: int, settings: IndexSettings | None = None, *, is_checked: bool = False
     ) -> VectorIndex:
-        """Map an index of `count` vectors that `save` wrote; raises BundleError on anything else, if not `is_checked`."""
+        """Map an index of `count` vectors that `save` wrote; raises BundleError on another file."""
         if not is_checked:
             IndexFile.check(path, count, width)
         with unreadable(path, "train again"):

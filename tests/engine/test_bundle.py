@@ -111,7 +111,7 @@ def test_other_indexes_and_vectors_open_as_they_were_saved(
 
 def test_vectors_of_another_type_than_the_manifest_says_are_refused(opened: Bundle, tmp_path: Path) -> None:
     opened.save(tmp_path / "changed")
-    folder = BundleFolder.open(tmp_path / "changed")
+    folder = BundleFolder.open(tmp_path / "changed").checked()
     manifest = folder.manifest.model_copy(update={"vector_types": {"sasrec": "int8"}})
     with pytest.raises(BundleError, match=r"sasrec_inputs\.npy is float32.*wanted int8"):
         read_networks(replace(folder, manifest=manifest))
