@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import result
+import serving_chart
 import traffic
 from catalogue_world import make
 from contestants import ask_everybody, ceiling, fill, librecommender, liverec
@@ -201,8 +202,12 @@ def main() -> None:
             "overload": measurement.overload() if "computed" in measurement.targets else {},
             "megabytes of a worker": measurement.memory(),
         }
-    result.write("serving", result.command(), rows, seed=options.seed, rounds=options.rounds)
-    if missed := failures(found):
+    written = result.write("serving", result.command(), rows, seed=options.seed, rounds=options.rounds)
+    serving_chart.draw(rows, written.with_suffix(".svg"))
+    failed = [
+        f"{name}: {target.failed} requests failed" for name, target in measurement.targets.items() if target.failed
+    ]
+    if missed := failures(found) + failed:
         print("\n".join(missed), file=sys.stderr)
         sys.exit(int(options.gate))
 

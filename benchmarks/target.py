@@ -41,14 +41,18 @@ class Target:
         self.runs.setdefault(connections, []).append(run)
         self.cpu.append((self.process.cpu_seconds() - before) / max(run.requests, 1) * 1e6)
 
+    @property
+    def failed(self) -> int:
+        """How many requests were not answered, or with an error."""
+        return sum(run.failed for runs in self.runs.values() for run in runs)
+
     def row(self) -> dict[str, object]:
         """Return medians over the rounds."""
         told: dict[str, object] = {
             f"requests/s on {connections}": round(median(run.a_second for run in runs), 1)
             for connections, runs in self.runs.items()
         }
-        told["failed"] = sum(run.failed for runs in self.runs.values() for run in runs)
-        return {**told, "processor us a request": round(median(self.cpu), 1)}
+        return {**told, "failed": self.failed, "processor us a request": round(median(self.cpu), 1)}
 
 
 def open_loop(target: Target, rate: float, seconds: float, connections: int) -> dict[str, object]:
