@@ -9,8 +9,9 @@ from pathlib import Path
 WINDOW_SECONDS = 0.1
 BUSY_SHARE, BUSY_WINDOWS = 0.9, 5
 """A worker that was never idle for longer, for so many windows in a row, has more to do than it can."""
-LEAST = 16
-"""So many are let in even where each takes long."""
+LEAST, LONG = 16, 10
+"""So many are let in even where each takes long; nobody is refused where so many would take so many times too long:
+those are batches, which wait for turns of their own."""
 SCHEDULER = Path("/proc/thread-self/schedstat")
 """Nanoseconds that the thread ran, and that it waited for a processor (Linux, Documentation/scheduler/sched-stats)."""
 Clock = Callable[[], float]
@@ -72,6 +73,6 @@ class Permits:
         is_busy = busy >= BUSY_SHARE * (now - self._began)
         self._busy_windows = self._busy_windows + 1 if is_busy else 0
         self.limit = self.most
-        if self._busy_windows >= BUSY_WINDOWS and self._done:
+        if self._busy_windows >= BUSY_WINDOWS and LEAST * busy <= LONG * wait_seconds * self._done:
             self.limit = min(max(round(wait_seconds * self._done / busy), LEAST), self.most)
         self._began, self._busy_began, self._done = now, busy_now, 0

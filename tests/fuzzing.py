@@ -54,9 +54,18 @@ LINKS: dict[tuple[str, str], list[tuple[str, str, dict[str, Any]]]] = {
 }
 
 
-@schemathesis.serializer("image/png", "audio/wav")
+@schemathesis.serializer("application/x-ndjson")
+def as_lines(_context: SerializationContext, value: object) -> bytes:
+    """Return a body with each value on a line."""
+    values = value if isinstance(value, list) else [value]
+    return b"".join(
+        each if isinstance(each, bytes) else json.dumps(each).encode(errors="replace") + b"\n" for each in values
+    )
+
+
+@schemathesis.serializer("image/png", "audio/wav", "application/vnd.apache.parquet")
 def as_bytes(_context: SerializationContext, value: object) -> bytes:
-    """Return a body that claims to be a picture or a sound."""
+    """Return a body that claims to be a picture, a sound or a table."""
     return value if isinstance(value, bytes) else str(value).encode(errors="replace")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 
 import pytest
 from redis import Redis
@@ -37,7 +36,7 @@ def test_histories_versions_and_event_ids_are_apart(url: str) -> None:
     async def work(none: Store, a: Store, b: Store) -> None:
         assert [each.outcome for each in await a.write([EVENT, EVENT])] == [Outcome.WRITTEN, Outcome.DUPLICATE]
         assert [(await each.read("alice", "")).version for each in (none, a, b)] == [0, 1, 0]
-        other = replace(EVENT, item_id="2")
+        other = EVENT._replace(item_id="2")
         assert [each.outcome for each in await b.write([other])] == [Outcome.WRITTEN]
         assert [event.item_id for event in (await b.read("alice", "")).history.events] == ["2"]
         assert await b.keep("alice", 1, "f", b"answer of b")

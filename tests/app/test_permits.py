@@ -30,7 +30,7 @@ class Worker:
             self.permits.give()
 
 
-@pytest.mark.parametrize(("cost", "wanted"), [(0.0002, 50), (0.0001, MOST), (0.05, LEAST)])
+@pytest.mark.parametrize(("cost", "wanted"), [(0.0002, 50), (0.0001, MOST), (0.002, LEAST), (0.05, MOST)])
 def test_who_has_too_much_to_do_lets_in_what_it_can_do_in_time(cost: float, wanted: int) -> None:
     worker = Worker(0.01, cost)
     worker.works(2 * BUSY_WINDOWS * WINDOW_SECONDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Iterator
@@ -44,6 +45,8 @@ UNTOUCHED = {"GET /health/live", "GET /metrics", "GET /items/{item_id}/similar"}
 """What needs no store."""
 FILES = {"PUT /items/{item_id}/image", "PUT /items/{item_id}/audio"}
 """What is refused for want of a store too; the bundle here reads neither."""
+UPLOADS = {"POST /events/bulk"}
+"""What is refused too, as long as nothing of it is written."""
 SECONDS = 3.0
 
 
@@ -90,7 +93,7 @@ def test_no_route_is_forgotten(service) -> None:
         for path, operations in schema["paths"].items()
         for method in operations
     }
-    assert routes == {*DEGRADED, *REFUSED, *UNTOUCHED, *FILES}
+    assert routes == {*DEGRADED, *REFUSED, *UNTOUCHED, *FILES, *UPLOADS}
 
 
 @pytest.mark.usefixtures("away")
@@ -120,4 +123,11 @@ def test_what_needs_no_store_is_as_ever(service, route: str) -> None:
 def test_a_file_is_refused_for_now(service) -> None:
     headers = {"Content-Type": "image/png"}
     answer = service.http.put("/items/item%203/image", content=picture(), headers=headers)
+    assert (answer.status_code, answer.headers.get("retry-after")) == (503, "1"), answer.text
+
+
+@pytest.mark.usefixtures("away")
+def test_an_upload_is_refused_for_now(service) -> None:
+    headers = {"Content-Type": "application/x-ndjson"}
+    answer = service.http.post("/events/bulk", content=json.dumps(EVENT | {"timestamp": 1.0}), headers=headers)
     assert (answer.status_code, answer.headers.get("retry-after")) == (503, "1"), answer.text

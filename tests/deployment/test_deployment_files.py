@@ -59,7 +59,7 @@ def test_the_hooks_run_what_make_check_runs() -> None:
 
 def test_make_says_each_target_in_a_line() -> None:
     lines = [line for line in run("make", "--no-print-directory").splitlines() if line.startswith("make ")]
-    assert [line.split()[1] for line in lines] == ["demo", "test", "check", "format", "lock", "sbom", "clean"]
+    assert [line.split()[1] for line in lines] == ["demo", "test", "check", "bench", "format", "lock", "sbom", "clean"]
 
 
 def test_make_refuses_an_old_python(tmp_path: Path) -> None:
