@@ -11,6 +11,8 @@ from app.access import ScopeTable
 from app.permits import Permits
 from app.problems import RETRY_SECONDS, problem
 
+BATCH = "/recommend/batch"
+
 
 class Admission:
     """Lets a bounded number of requests be under way at once; health, metrics and documentation always get through."""
@@ -25,15 +27,20 @@ class Admission:
         if scope["type"] != "http" or self._table.is_free(scope["method"], scope["path"]):
             await self._app(scope, receive, send)
             return
-        permits = self._permits
-        if not permits.has_room:
+        permits, is_patient = self._permits, waits_for_turns(scope["path"])
+        if not permits.has_room(is_patient=is_patient):
             await crowded(permits)(scope, receive, send)
             return
-        permits.take()
+        permits.take(is_patient=is_patient)
         try:
             await self._app(scope, receive, send)
         finally:
-            permits.give()
+            permits.give(is_patient=is_patient)
+
+
+def waits_for_turns(path: str) -> bool:
+    """Return whether a request leaves the processor to others again and again: a batch does."""
+    return path == BATCH
 
 
 def crowded(permits: Permits) -> Response:

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.access import ScopeTable
-from app.admission import crowded
+from app.admission import crowded, waits_for_turns
 from app.api_keys import API_KEY
 from app.body_budget import BodyBudget, RefusedBodyError
 from app.body_sizes import BodySizes, is_of_items, is_upload
@@ -57,13 +57,13 @@ class BodyReading:
 
     async def _pass_upload(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass it on unread. It may take hours: it has a place of its own, and no permit."""
-        if not self._uploads.has_room:
+        if not self._uploads.has_room():
             detail = f"{self._uploads.most} uploads are under way in this worker (LIVEREC_MAX_UPLOADS); try again"
             refusal = problem(HTTPStatus.TOO_MANY_REQUESTS, detail, {"Retry-After": RETRY_SECONDS})
             await refusal(scope, receive, send)
             return
         self._uploads.take()
-        self._permits.give()
+        self._permits.give(is_done=False)
         try:
             await self._app(scope, receive, send)
         finally:
@@ -87,12 +87,13 @@ class BodyReading:
 
     async def _read(self, held: HeldBody, scope: Scope, receive: Receive) -> None:
         with held.budget.arrival(scope.get(API_KEY)):
-            self._permits.give()
+            is_patient = waits_for_turns(scope["path"])
+            self._permits.give(is_patient=is_patient, is_done=False)
             try:
                 await held.read(receive)
             finally:
-                is_crowded = not self._permits.has_room
-                self._permits.take()
+                is_crowded = not self._permits.has_room(is_patient=is_patient)
+                self._permits.take(is_patient=is_patient)
         if is_crowded:
             raise RefusedBodyError(crowded(self._permits))
 

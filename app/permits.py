@@ -9,9 +9,8 @@ from pathlib import Path
 WINDOW_SECONDS = 0.1
 BUSY_SHARE, BUSY_WINDOWS = 0.9, 5
 """A worker that was never idle for longer, for so many windows in a row, has more to do than it can."""
-LEAST, LONG = 16, 10
-"""So many are let in even where each takes long; nobody is refused where so many would take so many times too long:
-those are batches, which wait for turns of their own."""
+LEAST = 16
+"""So many are let in even where each takes long."""
 SCHEDULER = Path("/proc/thread-self/schedstat")
 """Nanoseconds that the thread ran, and that it waited for a processor (Linux, Documentation/scheduler/sched-stats)."""
 Clock = Callable[[], float]
@@ -44,24 +43,25 @@ class Permits:
         self.most = self.limit = most
         self._wait_seconds = wait_seconds
         self._clock, self._busy_clock = clock, busy_clock
-        self._taken = self._done = self._busy_windows = 0
+        self._taken = self._patient = self._done = self._busy_windows = 0
         self._began, self._busy_began = clock(), busy_clock()
 
-    @property
-    def has_room(self) -> bool:
-        """Whether there is one left."""
+    def has_room(self, *, is_patient: bool = False) -> bool:
+        """Return whether there is one left. Who is patient waits for turns of its own, and keeps nobody waiting."""
         if self._wait_seconds is not None:
             self._look(self._wait_seconds)
-        return self._taken < self.limit
+        return self._taken < self.most and (is_patient or self._taken - self._patient < self.limit)
 
-    def take(self) -> None:
+    def take(self, *, is_patient: bool = False) -> None:
         """Take one. Who takes one without room must give it back at once."""
         self._taken += 1
+        self._patient += is_patient
 
-    def give(self) -> None:
-        """Give one back."""
+    def give(self, *, is_patient: bool = False, is_done: bool = True) -> None:
+        """Give one back, for good or until what is waited for is there."""
         self._taken -= 1
-        self._done += 1
+        self._patient -= is_patient
+        self._done += is_done
 
     def _look(self, wait_seconds: float) -> None:
         """Begin another window if it is time, after a look at the one that ends."""
@@ -73,6 +73,6 @@ class Permits:
         is_busy = busy >= BUSY_SHARE * (now - self._began)
         self._busy_windows = self._busy_windows + 1 if is_busy else 0
         self.limit = self.most
-        if self._busy_windows >= BUSY_WINDOWS and LEAST * busy <= LONG * wait_seconds * self._done:
+        if self._busy_windows >= BUSY_WINDOWS:
             self.limit = min(max(round(wait_seconds * self._done / busy), LEAST), self.most)
         self._began, self._busy_began, self._done = now, busy_now, 0

@@ -42,6 +42,10 @@ class SharedConnection:
                 raise reply
         return replies
 
+    async def open(self) -> None:
+        """Connect now; who asks first need not wait for it."""
+        await self._opened()
+
     def renew(self) -> None:
         """Connect anew for what is asked from now on."""
         if self._line is not None:

@@ -65,6 +65,7 @@ class StoreConnection:
         try:
             async with connection.guarded():
                 await connection.redis.ping()
+                await asyncio.gather(connection._reads.open(), connection._writes.open())
             connection._copies = await required_copies(connection)
         except BaseException:
             await connection.close()

@@ -93,7 +93,10 @@ def solve_ridge(rows: Tensor, confidences: Tensor, targets: Tensor, regularisati
     # The matrix itself, once: no step then looks at the events again.
     matrix = columns @ (confidences * rows) + regularisation * unit
     residual = columns @ (confidences * targets)
-    direction, directions, rates = residual, list[Tensor](), list[Tensor]()
+    # Not list[Tensor](): beside it the export takes the batch size for fixed.
+    directions: list[Tensor] = []
+    rates: list[Tensor] = []
+    direction = residual
     squared = residual.transpose(1, 2) @ residual
     for _ in range(steps):
         image = matrix @ direction

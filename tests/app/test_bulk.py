@@ -241,13 +241,23 @@ class Upload:
 
 def test_there_is_a_bound_on_uploads_under_way(bounded: Any, user_id: str) -> None:
     event = {"user_id": user_id, "item_id": "item 1", "kind": "view", "event_id": "e"}
-    first = Upload(bounded.port, lines(event))
+    begun = [Upload(bounded.port, lines(event))]
+
+    def is_taken() -> bool:
+        try:
+            begun[-1].send(b"\n")
+        except OSError:
+            # One of another test was under way, or this machine was so slow that it counted as stalled.
+            begun.append(Upload(bounded.port, lines(event)))
+        return upload(bounded.http, b"").status_code == 429
+
     try:
-        _until(lambda: first.send(b"\n") or upload(bounded.http, b"").status_code == 429)
+        _until(is_taken)
         problem = refused(upload(bounded.http, lines(event)), 429)
         assert "LIVEREC_MAX_UPLOADS" in problem["detail"]
     finally:
-        first.close()
+        for each in begun:
+            each.close()
     _until(lambda: upload(bounded.http, lines(event)).status_code == 200)
 
 

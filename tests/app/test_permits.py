@@ -23,14 +23,14 @@ class Worker:
         """Answer one request after the other, and rest for what is left of the time."""
         until = self.now + seconds
         while self.now < until:
-            assert self.permits.has_room
+            assert self.permits.has_room()
             self.permits.take()
             self.now += self.cost / share
             self.busy += self.cost
             self.permits.give()
 
 
-@pytest.mark.parametrize(("cost", "wanted"), [(0.0002, 50), (0.0001, MOST), (0.002, LEAST), (0.05, MOST)])
+@pytest.mark.parametrize(("cost", "wanted"), [(0.0002, 50), (0.0001, MOST), (0.002, LEAST), (0.05, LEAST)])
 def test_who_has_too_much_to_do_lets_in_what_it_can_do_in_time(cost: float, wanted: int) -> None:
     worker = Worker(0.01, cost)
     worker.works(2 * BUSY_WINDOWS * WINDOW_SECONDS)
@@ -52,9 +52,20 @@ def test_a_burst_is_let_in() -> None:
     worker = Worker(0.01, 0.001)
     worker.works(WINDOW_SECONDS * (BUSY_WINDOWS - 2))
     for _ in range(MOST):
-        assert worker.permits.has_room
+        assert worker.permits.has_room()
         worker.permits.take()
-    assert not worker.permits.has_room
+    assert not worker.permits.has_room()
+
+
+def test_who_waits_for_turns_neither_counts_nor_is_refused() -> None:
+    worker = Worker(0.01, 0.001)
+    worker.works(2 * BUSY_WINDOWS * WINDOW_SECONDS)
+    for _ in range(MOST - 1):
+        assert worker.permits.has_room(is_patient=True)
+        worker.permits.take(is_patient=True)
+    assert worker.permits.has_room()
+    worker.permits.take()
+    assert not worker.permits.has_room(is_patient=True)
 
 
 def test_what_is_over_is_forgotten() -> None:
