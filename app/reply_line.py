@@ -81,7 +81,7 @@ class ReplyLine(asyncio.Protocol):
         assert self._transport is not None  # noqa: S101 (who asks has looked whether it is open)
         future: asyncio.Future[list[Any]] = self._loop.create_future()
         self._asked.append(Asked(future, len(commands)))
-        self._transport.write(b"".join(map(_packed, commands)))
+        self._transport.write(b"".join([packed(*each) for each in commands]))
         return future
 
     def leave(self) -> None:
@@ -127,7 +127,8 @@ class ReplyLine(asyncio.Protocol):
             self._transport.close()
 
 
-def _packed(command: Sequence[str | bytes | int | float]) -> bytes:
-    # Its own types know of tuples of one length only.
-    packed: bytes = hiredis.pack_command(cast(Any, tuple(command)))
-    return packed
+def packed(*words: str | bytes | int | float) -> bytes:
+    """Return a command as it is sent; the client library's own way takes several times as long."""
+    # Its types know of tuples of one length only.
+    command: bytes = hiredis.pack_command(cast(Any, words))
+    return command
